@@ -1,0 +1,249 @@
+//! Organizations and suites: who owns tests, and the stream of runs of one set of tests.
+
+use crate::closed_set;
+use crate::id::{OrganizationId, SuiteId};
+use crate::time::Timestamp;
+
+/// The name of an organization or suite in addresses: 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a letter
+/// or digit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slug(String);
+
+/// The text cannot be a slug.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{text:?} cannot name an organization or suite: use 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+)]
+pub struct InvalidSlug {
+    text: String,
+}
+
+impl Slug {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// It is empty, too long, or has other characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidSlug> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if text.len() <= 100
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(allowed)
+        {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidSlug { text: text.chars().take(120).collect() })
+        }
+    }
+
+    /// A slug made from a display name: lower case, runs of other characters become one dash.
+    ///
+    /// # Errors
+    /// The name has no letter or digit that a slug may hold.
+    pub fn from_name(name: &str) -> Result<Self, InvalidSlug> {
+        let mut slug = String::new();
+        for c in name.chars().flat_map(char::to_lowercase) {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') {
+                slug.push(c);
+            } else if !slug.is_empty() && !slug.ends_with('-') {
+                slug.push('-');
+            }
+        }
+        slug.truncate(100);
+        Self::parse(slug.trim_end_matches('-'))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Slug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A suite as people write it: `organization/suite`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SuiteName {
+    /// The organization's slug.
+    pub organization: Slug,
+    /// The suite's slug.
+    pub suite: Slug,
+}
+
+/// The text is no suite name.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSuiteName {
+    /// There is not exactly one slash.
+    #[error("{0:?} is no suite name: write ORGANIZATION/SUITE")]
+    Shape(String),
+    /// One half is no slug.
+    #[error(transparent)]
+    Slug(#[from] InvalidSlug),
+}
+
+impl SuiteName {
+    /// Checks `organization/suite`.
+    ///
+    /// # Errors
+    /// There is not exactly one slash, or a half is no slug.
+    pub fn parse(text: &str) -> Result<Self, InvalidSuiteName> {
+        let Some((organization, suite)) = text.split_once('/') else {
+            return Err(InvalidSuiteName::Shape(text.chars().take(220).collect()));
+        };
+        Ok(Self { organization: Slug::parse(organization)?, suite: Slug::parse(suite)? })
+    }
+}
+
+impl std::fmt::Display for SuiteName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.organization, self.suite)
+    }
+}
+
+/// A repository as hosting services write it: `owner/name`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RepositoryName(String);
+
+/// The text is no repository name.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no repository: write OWNER/NAME")]
+pub struct InvalidRepositoryName(String);
+
+impl RepositoryName {
+    /// Checks `owner/name`.
+    ///
+    /// # Errors
+    /// There is no slash, an empty part, a blank or a control character.
+    pub fn parse(text: &str) -> Result<Self, InvalidRepositoryName> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let clean =
+            |part: &&str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
+        if parts.len() >= 2 && parts.iter().all(clean) && text.len() <= 300 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidRepositoryName(text.chars().take(300).collect()))
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+closed_set! {
+    /// How much evidence flags a test (`docs/schema.md`, evidence).
+    Sensitivity {
+        /// Two independent pieces of evidence.
+        Robust = 1, "robust";
+        /// The first piece of evidence of weight .5 or more.
+        Prompt = 2, "prompt";
+    }
+}
+
+closed_set! {
+    /// When a flaky test counts as resolved.
+    ResolveRule {
+        /// 14 days without evidence.
+        Quiet = 1, "quiet";
+        /// 14 days without evidence and enough clean runs.
+        Proven = 2, "proven";
+    }
+}
+
+/// A tenant that owns suites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// Its number.
+    pub id: OrganizationId,
+    /// Its name in addresses.
+    pub slug: Slug,
+}
+
+/// One stream of runs of one set of tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suite {
+    /// Its number.
+    pub id: SuiteId,
+    /// The organization that owns it.
+    pub organization: Organization,
+    /// Its name in addresses, unique within the organization.
+    pub slug: Slug,
+    /// What people see and what can be changed.
+    pub attributes: SuiteAttributes,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Suite {
+    /// `organization/suite`.
+    #[must_use]
+    pub fn name(&self) -> SuiteName {
+        SuiteName { organization: self.organization.slug.clone(), suite: self.slug.clone() }
+    }
+}
+
+/// What can be changed about a suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuiteAttributes {
+    /// Display name.
+    pub name: String,
+    /// The branch whose results speak for the product.
+    pub default_branch: String,
+    /// The repository, if known.
+    pub repository: Option<RepositoryName>,
+    /// Name of the check on commits, if known.
+    pub check: Option<String>,
+    /// The CI provider as people write it, if known.
+    pub provider: Option<String>,
+    /// How much evidence flags a test.
+    pub sensitivity: Sensitivity,
+    /// When a flaky test counts as resolved.
+    pub resolve_rule: ResolveRule,
+}
+
+impl SuiteAttributes {
+    /// The attributes of a suite nobody has described yet.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            default_branch: "main".to_owned(),
+            repository: None,
+            check: None,
+            provider: None,
+            sensitivity: Sensitivity::Robust,
+            resolve_rule: ResolveRule::Quiet,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs() {
+        for good in ["a", "my_suite", "Web.app-2", "0"] {
+            assert_eq!(Slug::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "-a", "a b", "a/b", "ü", &"x".repeat(101)] {
+            assert!(Slug::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Slug::from_name("My suite: Größe 2!").unwrap().as_str(), "my-suite-gr-e-2");
+        assert!(Slug::from_name("äöü").is_err());
+    }
+
+    #[test]
+    fn suite_names_have_one_slash() {
+        assert_eq!(SuiteName::parse("acme/web").unwrap().to_string(), "acme/web");
+        for bad in ["acme", "acme/", "/web", "a/b/c"] {
+            assert!(SuiteName::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
