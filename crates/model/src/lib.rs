@@ -4,6 +4,7 @@
 //! (`parse`, `new`), and every later layer trusts them.
 
 pub mod id;
+pub mod key;
 pub mod public_id;
 pub mod time;
 

@@ -2,7 +2,9 @@
 
 use crate::branch::BranchClass;
 use crate::closed_set;
+use crate::execution::Outcome;
 use crate::id::{RunId, SuiteId};
+use crate::key::{Key, key_of};
 use crate::time::{DAY_US, Timestamp};
 
 closed_set! {
@@ -16,6 +18,14 @@ closed_set! {
         Monitor = 3, "monitor";
         /// Avocado Server.
         Avocado = 4, "avocado";
+    }
+}
+
+impl Protocol {
+    /// The key under which a run of this protocol is found in its suite.
+    #[must_use]
+    pub fn run_key(self, key: &str) -> Key {
+        key_of(&[self.as_str(), key])
     }
 }
 
@@ -53,6 +63,25 @@ pub struct RunAttributes {
     pub provider: Option<String>,
 }
 
+impl RunAttributes {
+    /// Takes from `later` what is not known yet (`buildkite.md` 4.5).
+    pub fn fill_from(&mut self, later: &Self) {
+        let pairs = [
+            (&mut self.branch, &later.branch),
+            (&mut self.commit, &later.commit),
+            (&mut self.message, &later.message),
+            (&mut self.url, &later.url),
+            (&mut self.number, &later.number),
+            (&mut self.provider, &later.provider),
+        ];
+        for (mine, theirs) in pairs {
+            if mine.is_none() {
+                mine.clone_from(theirs);
+            }
+        }
+    }
+}
+
 /// Counts of executions by outcome; errors count as failed on every wire, but are kept apart here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OutcomeCounts {
@@ -69,6 +98,17 @@ pub struct OutcomeCounts {
 }
 
 impl OutcomeCounts {
+    /// Counts one more execution.
+    pub fn add(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Passed => &mut self.passed,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Error => &mut self.error,
+            Outcome::Skipped => &mut self.skipped,
+            Outcome::Unknown => &mut self.unknown,
+        } += 1;
+    }
+
     /// All executions.
     #[must_use]
     pub const fn total(&self) -> i64 {

@@ -4,8 +4,8 @@
 //! never enter it.
 
 use crate::id::TestId;
+use crate::key::{Key, key_of};
 use crate::run::Protocol;
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 
 /// What makes two results belong to the same test of a suite.
@@ -20,13 +20,10 @@ pub struct Identity {
 impl Identity {
     /// The key under which the identity is stored: names may be longer than any index allows.
     #[must_use]
-    pub fn key(&self) -> IdentityKey {
-        hash_texts(&[&self.class_name, &self.name])
+    pub fn key(&self) -> Key {
+        key_of(&[&self.class_name, &self.name])
     }
 }
-
-/// First 16 bytes of SHA-256 over the parts of an identity or spelling.
-pub type IdentityKey = [u8; 16];
 
 /// A test as one protocol wrote it, byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,20 +39,9 @@ pub struct Spelling<'a> {
 impl Spelling<'_> {
     /// The key under which the spelling is stored.
     #[must_use]
-    pub fn key(&self) -> IdentityKey {
-        hash_texts(&[self.protocol.as_str(), &self.scope, &self.name])
+    pub fn key(&self) -> Key {
+        key_of(&[self.protocol.as_str(), &self.scope, &self.name])
     }
-}
-
-fn hash_texts(texts: &[&str]) -> IdentityKey {
-    let mut hasher = Sha256::new();
-    for text in texts {
-        hasher.update((text.len() as u64).to_le_bytes());
-        hasher.update(text);
-    }
-    let mut key = [0; 16];
-    key.copy_from_slice(&hasher.finalize()[..16]);
-    key
 }
 
 /// The canonical class name of a Buildkite scope: a pytest node path (`src/test_a.py::TestB`) becomes what pytest's JUnit

@@ -1,7 +1,7 @@
 //! Variants: the environment in which a test ran, as far as chosen tags describe it.
 
+use crate::key::{Key, key_of};
 use crate::tags::Tags;
-use sha2::{Digest as _, Sha256};
 
 /// Tag keys that make a variant unless a suite chooses others.
 pub const DEFAULT_KEYS: &[&str] = &["os", "host.arch", "language.version", "build.step_id"];
@@ -25,18 +25,10 @@ impl Variant {
         &self.0
     }
 
-    /// First 16 bytes of SHA-256 over the sorted tags.
+    /// The key under which the variant is stored.
     #[must_use]
-    pub fn hash(&self) -> [u8; 16] {
-        let mut hasher = Sha256::new();
-        for (key, value) in self.0.iter() {
-            for text in [key, value] {
-                hasher.update((text.len() as u64).to_le_bytes());
-                hasher.update(text);
-            }
-        }
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&hasher.finalize()[..16]);
-        hash
+    pub fn key(&self) -> Key {
+        let parts: Vec<&str> = self.0.iter().flat_map(|(key, value)| [key, value]).collect();
+        key_of(&parts)
     }
 }

@@ -1,0 +1,262 @@
+//! Access: who sends a request, and what they may do. Protocols only put the answer into their own words.
+
+use crate::setup::DEFAULT_SLUG;
+use crate::{Anonymous, App, on_waiting_thread, secrets};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use casebook_model::id::{OrganizationId, SuiteId};
+use casebook_model::suite::Suite;
+use casebook_model::token::{Reach, Scope};
+use casebook_storage::{Db, StorageError, suites, tokens, users};
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+
+/// A credential as a request carries it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A token.
+    Token(String),
+    /// HTTP Basic: a user and a password, which may be a token.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password or token.
+        password: String,
+    },
+}
+
+/// Never shows the secret.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+impl Credential {
+    /// Reads the value of an `Authorization` header in any of the spellings that clients send.
+    #[must_use]
+    pub fn from_authorization(value: &str) -> Option<Self> {
+        let (scheme, rest) = value.trim().split_once(char::is_whitespace)?;
+        let rest = rest.trim();
+        match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => token(rest),
+            "token" => token(unquoted(rest)),
+            "basic" => {
+                let text = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+                let (user, password) = text.split_once(':')?;
+                Some(Self::Basic { user: user.to_owned(), password: password.to_owned() })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn token(text: &str) -> Option<Credential> {
+    (!text.is_empty()).then(|| Credential::Token(text.to_owned()))
+}
+
+/// `token="T"`, `token=T`, `T`, each with or without a final semicolon.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim_end_matches(';').trim_end();
+    let text = text.strip_prefix("token=").unwrap_or(text);
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+/// What a verified credential opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// What it allows.
+    pub scope: Scope,
+    /// Where.
+    pub extent: Extent,
+    /// Branches outside of which results count as a pull request's.
+    pub branches: Option<String>,
+}
+
+/// Where an access is valid, and which suite takes records that name none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// One suite.
+    Suite(SuiteId),
+    /// Every suite of an organization; its suite `default` takes records.
+    Organization(OrganizationId),
+    /// Every suite: users. Their home takes records.
+    Everything(SuiteId),
+    /// Without a credential: suite `default/default` alone.
+    Anonymous,
+}
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// There is no credential, or it is not valid.
+    #[error("the credential is missing or not valid")]
+    Unknown,
+    /// The credential is valid, but allows less.
+    #[error("this credential does not allow that: it has scope {0}")]
+    Scope(Scope),
+    /// What is asked for does not exist, or is none of this credential's business: both look the same.
+    #[error("there is no such suite")]
+    NotFound,
+    /// The organization of the token has no suite `default`.
+    #[error("the organization of this token has no suite named default: use a suite's token")]
+    NoDefaultSuite,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl App {
+    /// Who `credential` belongs to; without one, what `--anonymous` allows.
+    ///
+    /// # Errors
+    /// There is none and none is needed to be refused, or it is not valid.
+    pub async fn authenticate(self: &Arc<Self>, credential: Option<Credential>) -> Result<Access, Denied> {
+        let Some(credential) = credential else {
+            let scope = match self.options.anonymous {
+                Anonymous::None => return Err(Denied::Unknown),
+                Anonymous::Read => Scope::Read,
+                // Uploading and reading, and nothing that needs a name.
+                Anonymous::Write => Scope::Upload,
+            };
+            return Ok(Access { scope, extent: Extent::Anonymous, branches: None });
+        };
+        let app = Arc::clone(self);
+        on_waiting_thread(move || app.verify(&credential)).await
+    }
+
+    fn verify(&self, credential: &Credential) -> Result<Access, Denied> {
+        let (text, user) = match credential {
+            Credential::Token(text) => (text, None),
+            Credential::Basic { user, password } => (password, Some(user)),
+        };
+        let hash = secrets::token_hash(text);
+        let found = self.store.read(|db| {
+            let token = tokens::find(db, &hash)?.filter(|(_, stored)| bool::from(stored.ct_eq(&hash)));
+            let user = match (&token, user) {
+                (None, Some(name)) => users::find(db, name)?,
+                _ => None,
+            };
+            Ok::<_, StorageError>((token, user))
+        })?;
+        match found {
+            (Some((token, _)), _) => {
+                let extent = match token.reach {
+                    Reach::Suite(suite) => Extent::Suite(suite),
+                    Reach::Organization(organization) => Extent::Organization(organization),
+                };
+                Ok(Access { scope: token.scope, extent, branches: token.branches })
+            }
+            (None, Some((user, stored))) if self.passwords.verify(text, &stored, self.now()) => {
+                Ok(Access { scope: user.role.into(), extent: Extent::Everything(user.home), branches: None })
+            }
+            _ => Err(Denied::Unknown),
+        }
+    }
+
+    /// The suite that takes a record which names none.
+    ///
+    /// # Errors
+    /// The access does not allow uploads, or its organization has no suite `default`.
+    pub async fn suite_for_records(&self, access: &Access) -> Result<Suite, Denied> {
+        if !access.scope.may_upload() {
+            return Err(Denied::Scope(access.scope));
+        }
+        let extent = access.extent;
+        self.read(move |db| match extent {
+            Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
+            Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
+            Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
+        })
+        .await?
+        .ok_or(Denied::NoDefaultSuite)
+    }
+
+    /// The suite `organization/suite`, if this access may read it.
+    ///
+    /// # Errors
+    /// It may not, or there is none.
+    pub async fn readable_suite(
+        &self,
+        access: &Access,
+        organization: &str,
+        suite: &str,
+    ) -> Result<Suite, Denied> {
+        let (organization, suite) = (organization.to_owned(), suite.to_owned());
+        let found = self.read(move |db| suites::find(db, &organization, &suite)).await?;
+        let found = found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)?;
+        access.check_read(self.options.anonymous)?;
+        Ok(found)
+    }
+}
+
+impl Access {
+    /// Whether this access is valid for `suite` at all.
+    #[must_use]
+    pub fn reaches(&self, suite: &Suite) -> bool {
+        match self.extent {
+            Extent::Suite(id) => id == suite.id,
+            Extent::Organization(id) => id == suite.organization.id,
+            Extent::Everything(_) => true,
+            Extent::Anonymous => {
+                suite.slug.as_str() == DEFAULT_SLUG && suite.organization.slug.as_str() == DEFAULT_SLUG
+            }
+        }
+    }
+
+    /// Whether this access may read; what is open to `--anonymous write` is open to read too.
+    ///
+    /// # Errors
+    /// It may only upload.
+    pub fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
+        let open = self.extent == Extent::Anonymous && anonymous != Anonymous::None;
+        if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
+    }
+
+    /// Whether this access may do everything.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.scope == Scope::Admin
+    }
+}
+
+/// The suites of an organization that `access` reaches, for callers inside a database read.
+///
+/// # Errors
+/// The database fails.
+pub fn reachable_suites(
+    db: &mut Db<'_>,
+    access: &Access,
+    organization: &str,
+) -> Result<Vec<Suite>, StorageError> {
+    let all = suites::list(db)?.into_iter();
+    Ok(all
+        .filter(|suite| suite.organization.slug.as_str() == organization && access.reaches(suite))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_token() {
+        let expected = Some(Credential::Token("T_1-x".to_owned()));
+        for value in [
+            "Token token=\"T_1-x\"",
+            "Token token=T_1-x",
+            "Token T_1-x",
+            "Bearer T_1-x",
+            "Token token=\"T_1-x\";",
+            "token token=\"T_1-x\" ;",
+            "bearer  T_1-x ",
+        ] {
+            assert_eq!(Credential::from_authorization(value), expected, "{value}");
+        }
+        let basic = Credential::Basic { user: "any".to_owned(), password: "T:1".to_owned() };
+        assert_eq!(Credential::from_authorization("Basic YW55OlQ6MQ=="), Some(basic));
+        for value in ["", "Bearer", "Bearer ", "Token ", "Digest x", "Basic !!!", "Basic YW55", "T"] {
+            assert_eq!(Credential::from_authorization(value), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Work that is due now and then, whoever asks.
+
+use crate::{App, on_waiting_thread};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often statistics for SQLite's planner are brought up to date; without them it chooses badly.
+const STATISTICS_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Runs due work until `shutdown` says stop.
+pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    let mut statistics = tokio::time::interval(STATISTICS_EVERY);
+    statistics.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            _ = statistics.tick() => {
+                let store = Arc::clone(&app.store);
+                if let Err(error) = on_waiting_thread(move || store.refresh_statistics()).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not brought up to date");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Group commit: uploads that wait at the same time share one durable transaction.
+//!
+//! On SQLite one thread takes everything that waits, of any suite. On PostgreSQL a transaction touches one suite, several
+//! threads take different suites, and a suite is never in two hands, because its fold is serial.
+
+use crate::metrics::Metrics;
+use casebook_model::id::SuiteId;
+use casebook_storage::catalog::Catalogs;
+use casebook_storage::ingest::{self, NewUpload, Receipt};
+use casebook_storage::{Db, Engine, StorageError, Store};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// Results in one transaction at most: bounds memory and the time others wait.
+const MOST_RESULTS: usize = 40_000;
+
+/// Uploads in one transaction at most.
+const MOST_UPLOADS: usize = 512;
+
+/// Threads that write to PostgreSQL, each for one suite at a time.
+const POSTGRES_WRITERS: usize = 4;
+
+/// An upload was not stored.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotRecorded {
+    /// The database failed.
+    #[error("the results could not be stored: send them again later")]
+    Storage(#[source] Arc<StorageError>),
+    /// The server is stopping.
+    #[error("the server is stopping: send the results again later")]
+    Closed,
+}
+
+struct Job {
+    upload: NewUpload,
+    done: oneshot::Sender<Result<Receipt, NotRecorded>>,
+}
+
+/// Jobs of a few suites that go into one transaction.
+type Group = Vec<(SuiteId, Vec<Job>)>;
+
+#[derive(Default)]
+struct State {
+    waiting: HashMap<SuiteId, VecDeque<Job>>,
+    /// Suites with waiting jobs, in the order in which they began to wait.
+    order: VecDeque<SuiteId>,
+    in_hand: HashSet<SuiteId>,
+    closed: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    store: Arc<Store>,
+    catalogs: Arc<Catalogs>,
+    metrics: Arc<Metrics>,
+}
+
+/// Takes uploads in, and answers when they are durable.
+pub(crate) struct GroupCommit {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl GroupCommit {
+    pub(crate) fn start(store: Arc<Store>, catalogs: Arc<Catalogs>, metrics: Arc<Metrics>) -> Self {
+        let writers = match store.engine() {
+            Engine::Sqlite => 1,
+            Engine::Postgres => POSTGRES_WRITERS,
+        };
+        let shared =
+            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), store, catalogs, metrics });
+        let threads = (0..writers)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || shared.work())
+            })
+            .collect();
+        Self { shared, threads: Mutex::new(threads) }
+    }
+
+    /// Stores `upload`; the answer comes when it is durable.
+    pub(crate) async fn record(&self, upload: NewUpload) -> Result<Receipt, NotRecorded> {
+        let (done, answer) = oneshot::channel();
+        {
+            let mut state = self.shared.lock();
+            if state.closed {
+                return Err(NotRecorded::Closed);
+            }
+            let suite = upload.suite;
+            let waiting = state.waiting.entry(suite).or_default();
+            let first = waiting.is_empty();
+            waiting.push_back(Job { upload, done });
+            if first {
+                state.order.push_back(suite);
+            }
+        }
+        self.shared.changed.notify_one();
+        answer.await.unwrap_or(Err(NotRecorded::Closed))
+    }
+
+    /// Stores what waits, then ends the threads. Later uploads are refused.
+    pub(crate) fn close(&self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a writer thread had panicked");
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        while let Some(group) = self.next_group() {
+            let suites: Vec<SuiteId> = group.iter().map(|(suite, _)| *suite).collect();
+            self.store_group(group);
+            let mut state = self.lock();
+            for suite in suites {
+                state.in_hand.remove(&suite);
+            }
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for work; none when the server stops and everything is stored.
+    fn next_group(&self) -> Option<Group> {
+        let most_suites = match self.store.engine() {
+            Engine::Sqlite => usize::MAX,
+            Engine::Postgres => 1,
+        };
+        let mut state = self.lock();
+        loop {
+            let group = state.take(most_suites);
+            if !group.is_empty() {
+                return Some(group);
+            }
+            if state.closed && state.order.is_empty() {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn store_group(&self, group: Group) {
+        let uploads: usize = group.iter().map(|(_, jobs)| jobs.len()).sum();
+        self.metrics.group_size.observe(uploads as f64);
+        let (prepared, answers): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|(suite, jobs)| {
+                let (uploads, done): (Vec<_>, Vec<_>) =
+                    jobs.into_iter().map(|job| (job.upload, job.done)).unzip();
+                ((suite, uploads), done)
+            })
+            .unzip();
+        let results = self.store.write(|db| {
+            Ok::<_, StorageError>(
+                prepared
+                    .iter()
+                    .map(|(suite, uploads)| self.store_suite(db, *suite, uploads))
+                    .collect::<Vec<_>>(),
+            )
+        });
+        let results = results.unwrap_or_else(|error| {
+            self.catalogs.forget(prepared.iter().map(|(suite, _)| *suite));
+            let error = Arc::new(error);
+            tracing::error!(error = &*error as &dyn std::error::Error, uploads, "a transaction failed");
+            let failed = |n: usize| (0..n).map(|_| Err(NotRecorded::Storage(Arc::clone(&error)))).collect();
+            prepared.iter().map(|(_, uploads)| failed(uploads.len())).collect()
+        });
+        for (answers, results) in answers.into_iter().zip(results) {
+            for (answer, result) in answers.into_iter().zip(results) {
+                self.count(&result);
+                // The client may have gone away; its results are stored all the same.
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    /// Stores the uploads of one suite together; if that fails, one by one, so that a bad one harms no other.
+    fn store_suite(
+        &self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        uploads: &[NewUpload],
+    ) -> Vec<Result<Receipt, NotRecorded>> {
+        let together = db.savepoint(|db| ingest::record(db, suite, uploads, &self.catalogs, &mut ()));
+        let error = match together {
+            Ok(receipts) => return receipts.into_iter().map(Ok).collect(),
+            Err(error) => error,
+        };
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            uploads = uploads.len(),
+            "uploads were not stored"
+        );
+        if let [_] = uploads {
+            return vec![Err(NotRecorded::Storage(Arc::new(error)))];
+        }
+        let alone =
+            uploads.iter().flat_map(|upload| self.store_suite(db, suite, std::slice::from_ref(upload)));
+        alone.collect()
+    }
+
+    fn count(&self, result: &Result<Receipt, NotRecorded>) {
+        if let Ok(receipt) = result {
+            self.metrics.uploads.inc();
+            self.metrics.results.inc_by(receipt.accepted.max(0).cast_unsigned());
+            self.metrics.duplicates.inc_by(receipt.duplicate.max(0).cast_unsigned());
+            self.metrics.rejected.inc_by(receipt.rejected.max(0).cast_unsigned());
+        }
+    }
+}
+
+impl State {
+    /// Takes what fits into one transaction, of at most `most_suites` suites that are in nobody's hand.
+    fn take(&mut self, most_suites: usize) -> Group {
+        let mut group = Group::new();
+        let (mut uploads, mut results) = (0, 0);
+        let mut later = VecDeque::new();
+        while let Some(suite) = self.order.pop_front() {
+            let full = uploads >= MOST_UPLOADS || results >= MOST_RESULTS || group.len() >= most_suites;
+            let (false, false, Some(waiting)) =
+                (full, self.in_hand.contains(&suite), self.waiting.get_mut(&suite))
+            else {
+                later.push_back(suite);
+                continue;
+            };
+            let mut jobs = Vec::new();
+            while let Some(job) = waiting.front() {
+                let size = job.upload.results.len();
+                if uploads > 0 && (uploads >= MOST_UPLOADS || results + size > MOST_RESULTS) {
+                    break;
+                }
+                uploads += 1;
+                results += size;
+                jobs.extend(waiting.pop_front());
+            }
+            if waiting.is_empty() {
+                self.waiting.remove(&suite);
+            } else {
+                later.push_back(suite);
+            }
+            if !jobs.is_empty() {
+                self.in_hand.insert(suite);
+                group.push((suite, jobs));
+            }
+        }
+        self.order = later;
+        group
+    }
+}

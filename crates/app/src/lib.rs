@@ -1,0 +1,146 @@
+//! What Casebook does, whoever asks: every protocol, page and command makes the same calls.
+
+pub mod access;
+pub mod clock;
+mod group_commit;
+pub mod metrics;
+pub mod passwords;
+pub mod secrets;
+pub mod setup;
+pub mod uploads;
+
+mod background;
+
+use casebook_model::public_id::{PublicIdKey, Subject};
+use casebook_model::time::Timestamp;
+use casebook_storage::{Db, StorageError, Store, catalog::Catalogs};
+use clock::Clock;
+use group_commit::GroupCommit;
+use metrics::Metrics;
+use passwords::Passwords;
+use std::sync::Arc;
+
+/// Who may do what without a credential, in suite `default/default` only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Anonymous {
+    /// Nothing.
+    #[default]
+    None,
+    /// Read.
+    Read,
+    /// Read, and send results and records.
+    Write,
+}
+
+/// How an [`App`] is set up.
+pub struct Options {
+    /// Where people and programs reach the server, without a final slash.
+    pub public_url: String,
+    /// What needs no credential.
+    pub anonymous: Anonymous,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// The running application: everything that requests share.
+pub struct App {
+    store: Arc<Store>,
+    group_commit: GroupCommit,
+    passwords: Passwords,
+    ids: PublicIdKey,
+    metrics: Arc<Metrics>,
+    options: Options,
+}
+
+impl App {
+    /// Takes an opened database into service.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn start(store: Store, options: Options) -> Result<Arc<Self>, StorageError> {
+        let store = Arc::new(store);
+        let fresh = secrets::random();
+        let ids = store.write(|db| casebook_storage::installation::public_id_key(db, fresh))?;
+        let metrics = Arc::new(Metrics::default());
+        let group_commit =
+            GroupCommit::start(Arc::clone(&store), Arc::new(Catalogs::default()), Arc::clone(&metrics));
+        Ok(Arc::new(Self { store, group_commit, passwords: Passwords::default(), ids, metrics, options }))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.options.clock.now()
+    }
+
+    /// The public id of `subject`.
+    #[must_use]
+    pub fn public_id(&self, subject: Subject) -> String {
+        self.ids.encode(subject)
+    }
+
+    /// What a public id stands for.
+    #[must_use]
+    pub fn subject(&self, public_id: &str) -> Option<Subject> {
+        self.ids.decode(public_id)
+    }
+
+    /// Where people and programs reach the server, without a final slash.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.options.public_url
+    }
+
+    /// What the server has counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Runs `work` with a database connection on a thread that may wait.
+    ///
+    /// # Errors
+    /// What `work` failed with.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db<'_>) -> Result<T, StorageError> + Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        on_waiting_thread(move || store.read(work)).await
+    }
+
+    /// Runs `work` in a durable transaction on a thread that may wait.
+    ///
+    /// # Errors
+    /// What `work` failed with; then nothing is changed.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db<'_>) -> Result<T, StorageError> + Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        on_waiting_thread(move || store.write(work)).await
+    }
+
+    /// Runs the work that is due now and then until `shutdown` says stop.
+    pub async fn run_background(self: Arc<Self>, shutdown: tokio::sync::watch::Receiver<bool>) {
+        background::run(self, shutdown).await;
+    }
+
+    /// Stores what was accepted and stops taking more. Blocks until it is durable.
+    pub fn close(&self) {
+        self.group_commit.close();
+    }
+}
+
+/// Runs `work` on a thread that may wait. A panic in it goes on here, where the request ends with it.
+pub(crate) async fn on_waiting_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => unreachable!("work on a waiting thread is never cancelled"),
+        },
+    }
+}

@@ -1,0 +1,352 @@
+//! Taking in results: a report and what is known of its run become one stored upload.
+
+use crate::group_commit;
+use crate::{App, on_waiting_thread};
+use bytes::Bytes;
+use casebook_formats::{Format, Malformed};
+use casebook_model::branch;
+use casebook_model::execution::ExecutionFlags;
+use casebook_model::key::{Key, digest, key_of};
+use casebook_model::public_id::parse_uuid;
+use casebook_model::report::{Problem, Report, ReportedResult};
+use casebook_model::run::{Protocol, RunAttributes};
+use casebook_model::suite::Suite;
+use casebook_model::tags::Tags;
+use casebook_model::test::{Spelling, TestAttributes, canonical_class_name, external_hash};
+use casebook_model::time::{DAY_US, Timestamp};
+use casebook_model::variant::{self, Variant};
+use casebook_storage::failures;
+use casebook_storage::ingest::{NewResult, NewUpload, Receipt, report_digest};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use group_commit::NotRecorded;
+
+/// Longest branch, commit, job and similar short text that is kept.
+const LONGEST_NAME: usize = 1000;
+
+/// Longest commit or build message that is kept.
+const LONGEST_MESSAGE: usize = 8 * 1024;
+
+/// What the sender says about the run and itself.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// Key of the run.
+    pub key: String,
+    /// About the run.
+    pub attributes: RunAttributes,
+    /// The CI job.
+    pub job: Option<String>,
+    /// The shard within the job.
+    pub shard: Option<String>,
+    /// Name of the client.
+    pub collector: Option<String>,
+    /// Version of the client.
+    pub collector_version: Option<String>,
+    /// Version of the language runtime.
+    pub language_version: Option<String>,
+    /// The test framework.
+    pub test_runner: Option<String>,
+    /// The build is a Buildkite build whose id is the key.
+    pub key_is_build: bool,
+    /// When the results were made, as sent.
+    pub started_at: Option<String>,
+    /// Directory that absolute paths of native reports are in.
+    pub working_directory: Option<String>,
+    /// Text to put before paths of native reports.
+    pub location_prefix: Option<String>,
+    /// Tags of every execution, as sent.
+    pub tags: Vec<(String, String)>,
+}
+
+/// A report with what is known of its run.
+pub struct Submission {
+    /// Where it goes.
+    pub suite: Suite,
+    /// Who brought it.
+    pub protocol: Protocol,
+    /// Branches outside of which results count as a pull request's.
+    pub branches: Option<String>,
+    /// About the run.
+    pub environment: Environment,
+    /// How the report is written.
+    pub format: Format,
+    /// The report.
+    pub body: Bytes,
+    /// Most results it may have.
+    pub most_results: usize,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// Run, upload and counts.
+    pub receipt: Receipt,
+    /// Results that could not be used.
+    pub rejected: usize,
+    /// What was mended or rejected, and why.
+    pub problems: Vec<Problem>,
+}
+
+/// A submission was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// The report cannot be read.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// It could not be stored.
+    #[error(transparent)]
+    NotRecorded(#[from] NotRecorded),
+}
+
+impl App {
+    /// Reads the report and stores its results, all or none.
+    ///
+    /// # Errors
+    /// The report cannot be read, or the results cannot be stored; then nothing is stored.
+    pub async fn submit(self: &Arc<Self>, submission: Submission) -> Result<Recorded, NotAccepted> {
+        let now = self.now();
+        let (upload, rejected) = on_waiting_thread(move || prepare(submission, now)).await?;
+        let problems = upload.problems.clone();
+        let receipt = self.record(upload).await?;
+        let rejected = rejected + usize::try_from(receipt.rejected).unwrap_or(0);
+        Ok(Recorded { receipt, rejected, problems })
+    }
+
+    /// Stores an upload that is ready.
+    ///
+    /// # Errors
+    /// It cannot be stored.
+    pub async fn record(&self, upload: NewUpload) -> Result<Receipt, NotRecorded> {
+        self.group_commit.record(upload).await
+    }
+}
+
+/// Reads a submission into the upload to be stored, and the number of results that could not be used. Pure.
+///
+/// # Errors
+/// The report cannot be read.
+pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usize), Malformed> {
+    let Submission { suite, protocol, branches, environment, format, body, most_results } = submission;
+    let options = casebook_formats::Options {
+        most_results: Some(most_results),
+        working_directory: environment.working_directory.clone(),
+        location_prefix: environment.location_prefix.clone(),
+        allow_truncated: false,
+    };
+    let report = casebook_formats::parse(format, &body, &options)?;
+    let Report { results, mut problems, rejected, .. } = report;
+
+    let at = time_of(&environment, now, &mut problems);
+    let mut tags = checked_tags(environment.tags.clone(), None, &mut problems);
+    tags = core_tags(&environment).overlaid(&tags);
+    // Results of native reports have no ids by which a repetition could be told.
+    let report_key: Option<Key> = (format != Format::Json && !results.is_empty())
+        .then(|| report_digest(environment.job.as_deref(), &digest(&body)));
+    drop(body);
+
+    let mut builder =
+        Builder { protocol, at, received_at: now, upload_tags: &tags, variants: Variants::default() };
+    let mut stored = Vec::with_capacity(results.len());
+    for (record, result) in (1..).zip(results) {
+        builder.add(record, result, &mut stored, &mut problems);
+    }
+    let variants = builder.variants.list;
+    let branch_class = branch::classify(
+        environment.attributes.branch.as_deref(),
+        &suite.attributes.default_branch,
+        branches.as_deref(),
+    );
+    let collector = environment.collector.map(|name| match &environment.collector_version {
+        Some(version) => format!("{name} {version}"),
+        None => name,
+    });
+    let repaired =
+        problems.iter().filter(|problem| !problem.rejected && problem.record.is_some()).count() as i64;
+    let upload = NewUpload {
+        suite: suite.id,
+        protocol,
+        run_key: environment.key,
+        attributes: limited(environment.attributes),
+        branch_class,
+        job: environment.job.map(short),
+        shard: environment.shard.map(short),
+        collector: collector.map(short),
+        format: format_code(format),
+        received_at: now,
+        at,
+        digest: report_key,
+        tags,
+        variants,
+        results: stored,
+        repaired,
+        rejected: rejected as i64,
+        problems,
+    };
+    Ok((upload, rejected))
+}
+
+/// The number under which a format is stored.
+fn format_code(format: Format) -> i64 {
+    match format {
+        Format::Json => 1,
+        Format::Junit => 2,
+        Format::JestJson => 3,
+        Format::RspecJson => 4,
+        Format::PlaywrightJson => 5,
+        Format::CucumberJson => 6,
+        Format::GoJsonl => 7,
+    }
+}
+
+/// The reported time if it is one and not in the future, else the time of receipt.
+fn time_of(environment: &Environment, now: Timestamp, problems: &mut Vec<Problem>) -> Timestamp {
+    let Some(text) = &environment.started_at else { return now };
+    let message = match Timestamp::parse_rfc3339(text) {
+        Ok(at) if at <= now => return at,
+        Ok(_) => "run_env[started_at] is in the future: the time of receipt is used".to_owned(),
+        Err(error) => format!("run_env[started_at] is left out: {error}"),
+    };
+    problems.push(Problem { record: None, rejected: false, message });
+    now
+}
+
+fn checked_tags(tags: Vec<(String, String)>, record: Option<usize>, problems: &mut Vec<Problem>) -> Tags {
+    if tags.is_empty() {
+        return Tags::default();
+    }
+    let (tags, dropped) = Tags::checked(tags);
+    for problem in dropped {
+        problems.push(Problem { record, rejected: false, message: format!("a tag was dropped: {problem}") });
+    }
+    tags
+}
+
+/// Tags that the server fills in where it knows the value (`buildkite.md` 4.6).
+fn core_tags(environment: &Environment) -> Tags {
+    let key = environment.key_is_build.then_some(environment.key.as_str());
+    [
+        ("build.id", key),
+        ("build.job_id", environment.job.as_deref()),
+        ("collector.name", environment.collector.as_deref()),
+        ("collector.version", environment.collector_version.as_deref()),
+        ("language.version", environment.language_version.as_deref()),
+        ("test.framework.name", environment.test_runner.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key, value?)))
+    .collect()
+}
+
+fn limited(mut attributes: RunAttributes) -> RunAttributes {
+    let RunAttributes { branch, commit, message, url, number, provider } = &mut attributes;
+    for text in [branch, commit, url, number, provider].into_iter().flatten() {
+        text.truncate(text.floor_char_boundary(LONGEST_NAME));
+    }
+    if let Some(message) = message {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+    }
+    attributes
+}
+
+fn short(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_NAME));
+    text
+}
+
+/// The different environments of one upload; most uploads have one.
+#[derive(Default)]
+struct Variants {
+    list: Vec<Variant>,
+    index: HashMap<Variant, usize>,
+    /// The variant of results without tags of their own.
+    plain: Option<usize>,
+}
+
+impl Variants {
+    fn of(&mut self, upload: &Tags, own: &Tags) -> usize {
+        if own.is_empty()
+            && let Some(plain) = self.plain
+        {
+            return plain;
+        }
+        let variant = Variant::of(upload, own, variant::DEFAULT_KEYS);
+        let index = *self.index.entry(variant).or_insert_with_key(|variant| {
+            self.list.push(variant.clone());
+            self.list.len() - 1
+        });
+        if own.is_empty() {
+            self.plain = Some(index);
+        }
+        index
+    }
+}
+
+/// Turns reported results into stored ones.
+struct Builder<'a> {
+    protocol: Protocol,
+    at: Timestamp,
+    received_at: Timestamp,
+    upload_tags: &'a Tags,
+    variants: Variants,
+}
+
+impl Builder<'_> {
+    fn add(
+        &mut self,
+        record: usize,
+        result: ReportedResult,
+        stored: &mut Vec<NewResult>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let class_name = match canonical_class_name(&result.scope) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(class_name) => Some(class_name),
+        };
+        let spelling =
+            Spelling { protocol: self.protocol, scope: (&result.scope).into(), name: (&result.name).into() };
+        let tags = checked_tags(result.tags, Some(record), problems);
+        let flags = if result.pending { ExecutionFlags::PENDING } else { ExecutionFlags::default() };
+        let last = NewResult {
+            spelling_key: spelling.key(),
+            identity_key: key_of(&[class_name.as_deref().unwrap_or(&result.scope), &result.name]),
+            variant: self.variants.of(self.upload_tags, &tags),
+            class_name,
+            attributes: TestAttributes { location: result.location, file: result.file },
+            outcome: result.outcome,
+            flags,
+            instance: i64::from(result.instance),
+            offset_ms: self.offset(result.started_at),
+            duration_us: result.duration_us,
+            external_hash: result.external_id.as_deref().and_then(parse_uuid).map(external_hash),
+            failure: result.failure.filter(|failure| !failure.is_empty()).as_ref().map(failures::pack),
+            tags,
+            spans: result.spans.map(|spans| failures::deflate(spans.as_bytes())),
+            scope: result.scope,
+            name: result.name,
+        };
+        for earlier in result.earlier {
+            stored.push(NewResult {
+                outcome: earlier.outcome,
+                flags: ExecutionFlags::EARLIER,
+                offset_ms: self.offset(earlier.started_at),
+                duration_us: earlier.duration_us,
+                external_hash: None,
+                failure: (!earlier.failure.is_empty()).then(|| failures::pack(&earlier.failure)),
+                spans: None,
+                ..last.clone()
+            });
+        }
+        stored.push(last);
+    }
+
+    /// Distance to the upload's time. A report's own clock is believed for a day: reports are sent again, and clocks differ.
+    fn offset(&self, started_at: Option<Timestamp>) -> i64 {
+        let Some(started_at) = started_at.filter(|started_at| *started_at <= self.received_at) else {
+            return 0;
+        };
+        let distance = started_at.as_microseconds() - self.at.as_microseconds();
+        if distance.abs() <= DAY_US { distance / 1000 } else { 0 }
+    }
+}

@@ -1,0 +1,275 @@
+//! The tests, spellings and variants of a suite in memory, so that an upload of known tests looks nothing up.
+//!
+//! Every change of a suite's tests raises the suite's catalog version under the suite's lock, and changed rows carry it.
+//! A catalog that is behind reads just the rows that changed since, so it is exact with any number of servers and commands
+//! on one database. About 100 bytes a test.
+
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::insert::Insert;
+use crate::value::{Value, values};
+use casebook_model::id::{SuiteId, TestId, VariantId};
+use casebook_model::key::Key;
+use casebook_model::run::Protocol;
+use casebook_model::test::TestAttributes;
+use casebook_model::variant::Variant;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+/// Tests kept in memory over all suites; past it, other suites' catalogs are dropped and read again when needed.
+const MOST_TESTS: usize = 400_000;
+
+const TESTS_SINCE: &str = "/* catalog.tests_since */ select test_id, identity_key, location, file from test \
+     where suite_id = $1 and catalog_version > $2";
+const SPELLINGS_SINCE: &str = "/* catalog.spellings_since */ select test_id, protocol, spelling_key from test_spelling \
+     where suite_id = $1 and catalog_version > $2 order by catalog_version";
+const VARIANTS: &str =
+    "/* catalog.variants */ select variant_id, variant_key from variant where suite_id = $1";
+
+const PUT_TESTS: Insert = Insert {
+    into: "test (suite_id, test_id, identity_key, class_name, name, location, file, catalog_version)",
+    columns: 8,
+    conflict: "on conflict (suite_id, test_id) do update set location = excluded.location, file = excluded.file, \
+               catalog_version = excluded.catalog_version",
+};
+const PUT_SPELLINGS: Insert = Insert {
+    into: "test_spelling (suite_id, test_id, protocol, spelling_key, scope, name, catalog_version)",
+    columns: 7,
+    conflict: "on conflict (suite_id, test_id, protocol, spelling_key) do update set catalog_version = excluded.catalog_version",
+};
+const PUT_VARIANTS: Insert =
+    Insert { into: "variant (suite_id, variant_id, variant_key, tags)", columns: 4, conflict: "" };
+
+/// Keys are hashes already.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut part = [0; 8];
+            part[..chunk.len()].copy_from_slice(chunk);
+            self.0 = self.0.rotate_left(5) ^ u64::from_le_bytes(part);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {
+        // Every key has the same length.
+    }
+}
+
+type KeyMap<T> = HashMap<Key, T, BuildHasherDefault<KeyHasher>>;
+
+/// The catalogs of all suites. One thread at a time works on a suite, so it takes the catalog away and puts it back.
+#[derive(Default)]
+pub struct Catalogs(Mutex<HashMap<SuiteId, SuiteCatalog>>);
+
+impl Catalogs {
+    pub(crate) fn take(&self, suite: SuiteId) -> SuiteCatalog {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&suite).unwrap_or_default()
+    }
+
+    /// Forgets catalogs of suites whose transaction failed after they had been put back.
+    pub fn forget(&self, suites: impl IntoIterator<Item = SuiteId>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for suite in suites {
+            kept.remove(&suite);
+        }
+    }
+
+    /// Keeps a catalog whose changes were committed; one that is not put back is read afresh.
+    pub(crate) fn put_back(&self, suite: SuiteId, catalog: SuiteCatalog) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.values().map(|other| other.attributes.len()).sum::<usize>() + catalog.attributes.len()
+            > MOST_TESTS
+        {
+            kept.clear();
+        }
+        kept.insert(suite, catalog);
+    }
+}
+
+/// What a result says about its test.
+pub(crate) struct Mention<'a> {
+    pub(crate) protocol: Protocol,
+    pub(crate) spelling_key: &'a Key,
+    pub(crate) scope: &'a str,
+    pub(crate) class_name: &'a str,
+    pub(crate) identity_key: &'a Key,
+    pub(crate) name: &'a str,
+    pub(crate) attributes: &'a TestAttributes,
+    pub(crate) attributes_hash: u64,
+}
+
+/// The tests, spellings and variants of one suite.
+#[derive(Default)]
+pub(crate) struct SuiteCatalog {
+    version: i64,
+    spellings: KeyMap<u32>,
+    identities: KeyMap<u32>,
+    /// Hash of each test's attributes; tests are numbered from 1 without gaps.
+    attributes: Vec<u64>,
+    /// First half of the key of the latest spelling of a test in a protocol.
+    latest: HashMap<(u32, i64), u64>,
+    variants: KeyMap<i64>,
+}
+
+/// Rows to write because of new or changed tests, spellings and variants.
+#[derive(Default)]
+pub(crate) struct Changes<'a> {
+    tests: HashMap<u32, &'a Mention<'a>>,
+    spellings: HashMap<Key, (u32, &'a Mention<'a>)>,
+    variants: Vec<(i64, &'a Variant)>,
+}
+
+impl Changes<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tests.is_empty() && self.spellings.is_empty() && self.variants.is_empty()
+    }
+}
+
+impl SuiteCatalog {
+    /// Reads what changed since this catalog was last used. The suite's counter row is locked.
+    pub(crate) fn refresh(
+        &mut self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        version: i64,
+    ) -> Result<(), StorageError> {
+        if self.version == version {
+            return Ok(());
+        }
+        let since = values![suite.get(), self.version];
+        db.each(TESTS_SINCE, since, |row| {
+            let test: i64 = row.get(0)?;
+            self.identities.insert(row.get(1)?, test as u32);
+            let attributes = TestAttributes { location: row.get(2)?, file: row.get(3)? };
+            self.set_attributes(test as u32, attributes.hash());
+            Ok(())
+        })?;
+        db.each(SPELLINGS_SINCE, since, |row| {
+            let (test, protocol, key): (i64, i64, Key) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            self.spellings.insert(key, test as u32);
+            self.latest.insert((test as u32, protocol), half(&key));
+            Ok(())
+        })?;
+        db.each(VARIANTS, values![suite.get()], |row| {
+            self.variants.insert(row.get(1)?, row.get(0)?);
+            Ok(())
+        })?;
+        self.version = version;
+        Ok(())
+    }
+
+    fn set_attributes(&mut self, test: u32, hash: u64) {
+        let index = test as usize;
+        if self.attributes.len() <= index {
+            self.attributes.resize(index + 1, 0);
+        }
+        self.attributes[index] = hash;
+    }
+
+    /// The test that is meant, new or known, and what has to be written because of it.
+    pub(crate) fn resolve<'a>(
+        &mut self,
+        mention: &'a Mention<'a>,
+        tests_made: &mut i64,
+        changes: &mut Changes<'a>,
+    ) -> TestId {
+        let known = self.spellings.get(mention.spelling_key).copied();
+        let test =
+            known.or_else(|| self.identities.get(mention.identity_key).copied()).unwrap_or_else(|| {
+                *tests_made += 1;
+                *tests_made as u32
+            });
+        if known.is_none() {
+            self.spellings.insert(*mention.spelling_key, test);
+            self.identities.insert(*mention.identity_key, test);
+        }
+        let spelling = half(mention.spelling_key);
+        let latest = self.latest.insert((test, mention.protocol.code()), spelling);
+        if latest != Some(spelling) {
+            changes.spellings.insert(*mention.spelling_key, (test, mention));
+        }
+        if self.attributes.get(test as usize) != Some(&mention.attributes_hash) {
+            self.set_attributes(test, mention.attributes_hash);
+            changes.tests.insert(test, mention);
+        }
+        TestId(i64::from(test))
+    }
+
+    /// The number of `variant`, new or known.
+    pub(crate) fn variant<'a>(
+        &mut self,
+        variant: &'a Variant,
+        variants_made: &mut i64,
+        changes: &mut Changes<'a>,
+    ) -> VariantId {
+        let id = *self.variants.entry(variant.key()).or_insert_with(|| {
+            *variants_made += 1;
+            changes.variants.push((*variants_made, variant));
+            *variants_made
+        });
+        VariantId(id)
+    }
+
+    /// Writes `changes` as version `version`.
+    pub(crate) fn write(
+        &mut self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        version: i64,
+        changes: &Changes<'_>,
+    ) -> Result<(), StorageError> {
+        let suite = suite.get();
+        let mut tests: Vec<_> = changes.tests.iter().collect();
+        tests.sort_unstable_by_key(|(test, _)| **test);
+        let mut rows: Vec<Value<'_>> = Vec::with_capacity(tests.len() * PUT_TESTS.columns);
+        for (test, mention) in tests {
+            rows.extend_from_slice(values![
+                suite,
+                i64::from(*test),
+                mention.identity_key,
+                mention.class_name,
+                mention.name,
+                mention.attributes.location.as_deref(),
+                mention.attributes.file.as_deref(),
+                version,
+            ]);
+        }
+        PUT_TESTS.rows(db, &rows)?;
+
+        rows.clear();
+        let mut spellings: Vec<_> = changes.spellings.iter().collect();
+        spellings.sort_unstable_by_key(|(_, (test, _))| *test);
+        for (key, (test, mention)) in spellings {
+            let (test, protocol) = (i64::from(*test), mention.protocol.code());
+            rows.extend_from_slice(values![suite, test, protocol, key, mention.scope, mention.name, version]);
+        }
+        PUT_SPELLINGS.rows(db, &rows)?;
+
+        let described: Vec<(i64, Key, String)> = changes
+            .variants
+            .iter()
+            .map(|(id, variant)| (*id, variant.key(), crate::ingest::tags_json(variant.tags())))
+            .collect();
+        rows.clear();
+        for (id, key, tags) in &described {
+            rows.extend_from_slice(values![suite, *id, key, tags]);
+        }
+        PUT_VARIANTS.rows(db, &rows)?;
+        self.version = version;
+        Ok(())
+    }
+}
+
+fn half(key: &Key) -> u64 {
+    let mut part = [0; 8];
+    part.copy_from_slice(&key[..8]);
+    u64::from_le_bytes(part)
+}

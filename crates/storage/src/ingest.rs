@@ -1,0 +1,439 @@
+//! Recording uploads: all of a group in one transaction, set by set, serial within a suite.
+//!
+//! The suite's counter row is locked first, so numbers, attempts, verdicts and the fold see uploads in one order, which is
+//! the order of commit. Executions are written sorted by (run, test, attempt): appends for a new run.
+
+mod plan;
+mod rows;
+
+use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::runs;
+use crate::value::values;
+use casebook_model::branch::BranchClass;
+use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
+use casebook_model::id::{RunId, SuiteId, UploadId, VariantId};
+use casebook_model::key::{Key, key_of};
+use casebook_model::report::Problem;
+use casebook_model::run::{OutcomeCounts, Protocol, Run, RunAttributes, VerdictCounts};
+use casebook_model::tags::Tags;
+use casebook_model::test::TestAttributes;
+use casebook_model::time::Timestamp;
+use casebook_model::variant::Variant;
+use std::collections::HashMap;
+
+pub(crate) use rows::tags_from_json;
+pub use rows::tags_json;
+
+const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept from suite_counter \
+     where suite_id = $1 for update";
+const UNLOCK: &str = "/* ingest.unlock */ update suite_counter set runs = $2, tests = $3, uploads = $4, variants = $5, \
+     catalog_version = $6, runs_kept = $7 where suite_id = $1";
+const BY_DIGEST: &str = "/* ingest.by_digest */ select upload_id from upload where suite_id = $1 and run_id = $2 and digest = $3 limit 1";
+
+/// One upload, checked and ready to be stored.
+#[derive(Debug, Clone)]
+pub struct NewUpload {
+    /// The suite it belongs to.
+    pub suite: SuiteId,
+    /// The protocol that brought it.
+    pub protocol: Protocol,
+    /// Key of the run it belongs to.
+    pub run_key: String,
+    /// What it says about the run.
+    pub attributes: RunAttributes,
+    /// Class of its branch.
+    pub branch_class: BranchClass,
+    /// The CI job.
+    pub job: Option<String>,
+    /// The shard within the job.
+    pub shard: Option<String>,
+    /// Name and version of the client.
+    pub collector: Option<String>,
+    /// Number of the report's format (`docs/schema.md`, upload).
+    pub format: i64,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// The time of its results: as reported if in the past, else receipt.
+    pub at: Timestamp,
+    /// Digest of the report and job, for formats whose results have no ids: an equal one in the same run is a repetition.
+    pub digest: Option<Key>,
+    /// Tags of every execution in it.
+    pub tags: Tags,
+    /// The environments its results ran in.
+    pub variants: Vec<Variant>,
+    /// The results in the order of the report, earlier attempts before later ones.
+    pub results: Vec<NewResult>,
+    /// Records that were mended and kept.
+    pub repaired: i64,
+    /// Records that could not be used.
+    pub rejected: i64,
+    /// Why.
+    pub problems: Vec<Problem>,
+}
+
+/// One result of an upload.
+#[derive(Debug, Clone)]
+pub struct NewResult {
+    /// Key of the protocol's spelling.
+    pub spelling_key: Key,
+    /// The protocol's group.
+    pub scope: String,
+    /// Canonical class name, where it differs from the scope.
+    pub class_name: Option<String>,
+    /// Key of the identity.
+    pub identity_key: Key,
+    /// The name.
+    pub name: String,
+    /// Location and file.
+    pub attributes: TestAttributes,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What else is true of it.
+    pub flags: ExecutionFlags,
+    /// Which of several instances of one name.
+    pub instance: i64,
+    /// Milliseconds after the upload's time.
+    pub offset_ms: i64,
+    /// Wall time.
+    pub duration_us: Option<i64>,
+    /// Hash of the id that makes it a repetition.
+    pub external_hash: Option<i64>,
+    /// Index into the upload's variants.
+    pub variant: usize,
+    /// What it said about its failure.
+    pub failure: Option<PackedFailure>,
+    /// Its own tags.
+    pub tags: Tags,
+    /// Its spans, packed.
+    pub spans: Option<Vec<u8>>,
+}
+
+/// A failure as it is stored ([`crate::failures::pack`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedFailure {
+    /// Digest of the text.
+    pub key: Key,
+    /// The text, packed.
+    pub body: Vec<u8>,
+}
+
+/// What became of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The upload; of a repetition, the one it repeats.
+    pub upload: UploadId,
+    /// Results that were stored.
+    pub accepted: i64,
+    /// Results that were there already.
+    pub duplicate: i64,
+    /// Results that could not be stored, beyond those the report's parser rejected.
+    pub rejected: i64,
+}
+
+/// Called once for each recorded upload, in the order of commit, inside its transaction and under the suite's lock.
+pub trait Fold {
+    /// Takes one upload's executions in.
+    ///
+    /// # Errors
+    /// Any error undoes the whole transaction.
+    fn fold(&mut self, db: &mut Db<'_>, step: &FoldStep<'_>) -> Result<(), StorageError>;
+}
+
+/// Nothing is folded.
+impl Fold for () {
+    fn fold(&mut self, _: &mut Db<'_>, _: &FoldStep<'_>) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+/// What one upload adds to the fold.
+pub struct FoldStep<'a> {
+    /// The suite.
+    pub suite: SuiteId,
+    /// The run.
+    pub run: RunId,
+    /// The upload; its number is the place in the fold.
+    pub upload: UploadId,
+    /// The upload's time.
+    pub at: Timestamp,
+    /// Class of its branch.
+    pub branch_class: BranchClass,
+    /// Its commit.
+    pub commit: Option<&'a str>,
+    /// Its job.
+    pub job: Option<&'a str>,
+    /// Its executions by test and attempt.
+    pub executions: &'a [Execution],
+}
+
+/// The suite's running numbers.
+pub(crate) struct Counter {
+    pub(crate) runs: i64,
+    pub(crate) tests: i64,
+    pub(crate) uploads: i64,
+    pub(crate) variants: i64,
+    pub(crate) catalog_version: i64,
+    pub(crate) runs_kept: i64,
+}
+
+/// A run that the group touches.
+pub(crate) struct TouchedRun {
+    pub(crate) run: Run,
+    pub(crate) key: Key,
+    pub(crate) is_new: bool,
+}
+
+/// Records `uploads` of one suite, and answers for each in order. Runs inside a transaction.
+///
+/// # Errors
+/// The database or the fold fails; then nothing of the group is stored.
+pub fn record(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    uploads: &[NewUpload],
+    catalogs: &Catalogs,
+    fold: &mut dyn Fold,
+) -> Result<Vec<Receipt>, StorageError> {
+    let mut counter = lock(db, suite)?;
+    let mut catalog = catalogs.take(suite);
+    catalog.refresh(db, suite, counter.catalog_version)?;
+    let (mut touched, run_of) = touch_runs(db, suite, uploads, &mut counter)?;
+    let repeats = find_repeats(db, suite, uploads, &touched, &run_of)?;
+
+    let mentions: Vec<Vec<Mention<'_>>> = uploads.iter().map(mentions_of).collect();
+    let mut changes = Changes::default();
+    let resolved = resolve(&mut catalog, uploads, &mentions, &repeats, &mut counter, &mut changes);
+    let planned = plan::plan(db, uploads, &mut touched, &run_of, &resolved)?;
+    let receipts = receive(uploads, &repeats, &mut touched, &run_of, &planned, &mut counter);
+
+    if !changes.is_empty() {
+        counter.catalog_version += 1;
+        catalog.write(db, suite, counter.catalog_version, &changes)?;
+    }
+    let executions = rows::write(db, suite, uploads, &touched, &planned, &receipts)?;
+    unlock(db, suite, &counter)?;
+    for (index, receipt) in receipts.iter().enumerate().filter(|(_, receipt)| receipt.recorded) {
+        let step = FoldStep {
+            suite,
+            run: receipt.receipt.run,
+            upload: receipt.receipt.upload,
+            at: uploads[index].at,
+            branch_class: uploads[index].branch_class,
+            commit: uploads[index].attributes.commit.as_deref(),
+            job: uploads[index].job.as_deref(),
+            executions: &executions[index],
+        };
+        fold.fold(db, &step)?;
+    }
+    catalogs.put_back(suite, catalog);
+    Ok(receipts.into_iter().map(|receipt| receipt.receipt).collect())
+}
+
+/// A receipt, and whether the upload itself was stored: a repetition is not.
+pub(crate) struct Received {
+    pub(crate) receipt: Receipt,
+    pub(crate) recorded: bool,
+}
+
+/// The test and variant of each result that takes part; none for uploads that are repetitions as a whole.
+pub(crate) type Resolved = Vec<Vec<(i64, VariantId)>>;
+
+/// Where an upload that is a repetition as a whole was stored first.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin {
+    /// Before this group.
+    Stored(UploadId),
+    /// Within this group, at this index.
+    Here(usize),
+}
+
+fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
+    db.get(LOCK, values![suite.get()], |row| {
+        Ok(Counter {
+            runs: row.get(0)?,
+            tests: row.get(1)?,
+            uploads: row.get(2)?,
+            variants: row.get(3)?,
+            catalog_version: row.get(4)?,
+            runs_kept: row.get(5)?,
+        })
+    })
+}
+
+fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), StorageError> {
+    let Counter { runs, tests, uploads, variants, catalog_version, runs_kept } = *counter;
+    db.execute(UNLOCK, values![suite.get(), runs, tests, uploads, variants, catalog_version, runs_kept])?;
+    Ok(())
+}
+
+/// The runs of the group, known and new, and for each upload the index of its run.
+fn touch_runs(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    uploads: &[NewUpload],
+    counter: &mut Counter,
+) -> Result<(Vec<TouchedRun>, Vec<usize>), StorageError> {
+    let keys: Vec<Key> = uploads.iter().map(|upload| upload.protocol.run_key(&upload.run_key)).collect();
+    let mut distinct = keys.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut touched: Vec<TouchedRun> = runs::find_by_keys(db, suite, &distinct)?
+        .into_iter()
+        .map(|(key, run)| TouchedRun { run, key, is_new: false })
+        .collect();
+    let mut index_of: HashMap<Key, usize> =
+        touched.iter().enumerate().map(|(index, t)| (t.key, index)).collect();
+    let mut run_of = Vec::with_capacity(uploads.len());
+    for (upload, key) in uploads.iter().zip(keys) {
+        run_of.push(*index_of.entry(key).or_insert_with(|| {
+            counter.runs += 1;
+            counter.runs_kept += 1;
+            let run = new_run(suite, RunId(counter.runs), upload);
+            touched.push(TouchedRun { run, key, is_new: true });
+            touched.len() - 1
+        }));
+    }
+    Ok((touched, run_of))
+}
+
+fn new_run(suite: SuiteId, id: RunId, upload: &NewUpload) -> Run {
+    Run {
+        suite,
+        id,
+        protocol: upload.protocol,
+        key: upload.run_key.clone(),
+        attributes: RunAttributes::default(),
+        branch_class: upload.branch_class,
+        started_at: upload.at,
+        updated_at: upload.received_at,
+        uploads: 0,
+        outcomes: OutcomeCounts::default(),
+        verdicts: VerdictCounts::default(),
+        duration_us: 0,
+    }
+}
+
+/// Uploads whose digest the run holds already.
+fn find_repeats(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    uploads: &[NewUpload],
+    touched: &[TouchedRun],
+    run_of: &[usize],
+) -> Result<Vec<Option<Origin>>, StorageError> {
+    let mut seen: HashMap<(usize, Key), usize> = HashMap::new();
+    let mut repeats = Vec::with_capacity(uploads.len());
+    for (index, upload) in uploads.iter().enumerate() {
+        let run = run_of[index];
+        let mut origin = None;
+        if let Some(digest) = upload.digest {
+            origin = seen.get(&(run, digest)).map(|first| Origin::Here(*first));
+            if origin.is_none() && !touched[run].is_new {
+                let values = values![suite.get(), touched[run].run.id.get(), &digest];
+                let stored = db.find(BY_DIGEST, values, |row| Ok(UploadId(row.get(0)?)))?;
+                origin = stored.map(Origin::Stored);
+            }
+            seen.entry((run, digest)).or_insert(index);
+        }
+        repeats.push(origin);
+    }
+    Ok(repeats)
+}
+
+fn mentions_of(upload: &NewUpload) -> Vec<Mention<'_>> {
+    upload
+        .results
+        .iter()
+        .map(|result| Mention {
+            protocol: upload.protocol,
+            spelling_key: &result.spelling_key,
+            scope: &result.scope,
+            class_name: result.class_name.as_deref().unwrap_or(&result.scope),
+            identity_key: &result.identity_key,
+            name: &result.name,
+            attributes: &result.attributes,
+            attributes_hash: result.attributes.hash(),
+        })
+        .collect()
+}
+
+fn resolve<'a>(
+    catalog: &mut SuiteCatalog,
+    uploads: &'a [NewUpload],
+    mentions: &'a [Vec<Mention<'a>>],
+    repeats: &[Option<Origin>],
+    counter: &mut Counter,
+    changes: &mut Changes<'a>,
+) -> Resolved {
+    let mut resolved = Vec::with_capacity(uploads.len());
+    for ((upload, mentions), repeat) in uploads.iter().zip(mentions).zip(repeats) {
+        if repeat.is_some() {
+            resolved.push(Vec::new());
+            continue;
+        }
+        let variants: Vec<VariantId> =
+            upload.variants.iter().map(|v| catalog.variant(v, &mut counter.variants, changes)).collect();
+        let tests = upload.results.iter().zip(mentions).map(|(result, mention)| {
+            let test = catalog.resolve(mention, &mut counter.tests, changes);
+            (test.get(), variants[result.variant])
+        });
+        resolved.push(tests.collect());
+    }
+    resolved
+}
+
+/// Gives each upload its number and brings its run up to date; an upload that brought nothing new gets neither.
+fn receive(
+    uploads: &[NewUpload],
+    repeats: &[Option<Origin>],
+    touched: &mut [TouchedRun],
+    run_of: &[usize],
+    planned: &plan::Plan,
+    counter: &mut Counter,
+) -> Vec<Received> {
+    let mut received: Vec<Received> = Vec::with_capacity(uploads.len());
+    for (index, upload) in uploads.iter().enumerate() {
+        let run = &mut touched[run_of[index]].run;
+        let tally = &planned.tallies[index];
+        let whole =
+            upload.results.iter().filter(|r| !r.flags.contains(ExecutionFlags::EARLIER)).count() as i64;
+        let origin = repeats[index].or(tally.origin.filter(|_| tally.accepted == 0 && tally.rejected == 0));
+        if let Some(origin) = origin {
+            let original = match origin {
+                Origin::Stored(id) => id,
+                Origin::Here(first) => received[first].receipt.upload,
+            };
+            let receipt =
+                Receipt { run: run.id, upload: original, accepted: 0, duplicate: whole, rejected: 0 };
+            received.push(Received { receipt, recorded: false });
+            continue;
+        }
+        counter.uploads += 1;
+        if run.attributes.branch.is_none() && upload.attributes.branch.is_some() {
+            run.branch_class = upload.branch_class;
+        }
+        run.attributes.fill_from(&upload.attributes);
+        run.uploads += 1;
+        run.updated_at = run.updated_at.max(upload.received_at);
+        let receipt = Receipt {
+            run: run.id,
+            upload: UploadId(counter.uploads),
+            accepted: tally.accepted,
+            duplicate: tally.duplicate,
+            rejected: tally.rejected,
+        };
+        received.push(Received { receipt, recorded: true });
+    }
+    received
+}
+
+/// The digest of a report whose results have no ids: the same bytes from the same job are one report.
+#[must_use]
+pub fn report_digest(job: Option<&str>, body: &Key) -> Key {
+    let body: String = body.iter().map(|byte| char::from(*byte)).collect();
+    key_of(&[job.unwrap_or(""), &body])
+}

@@ -1,0 +1,36 @@
+//! The only crate that knows SQL: one schema and one definition of each query, on SQLite and PostgreSQL.
+//!
+//! A query is a constant in PostgreSQL's dialect that begins with its own name as a comment; [`dialect`] turns the few
+//! spellings that differ into SQLite's. Everything here blocks: callers run it on threads that may wait.
+
+mod dialect;
+mod error;
+mod value;
+
+mod db;
+mod insert;
+mod migrate;
+mod pool;
+mod store;
+
+pub mod installation;
+pub mod organizations;
+pub mod suites;
+pub mod tokens;
+pub mod users;
+
+pub mod catalog;
+pub mod executions;
+pub mod failures;
+pub mod ingest;
+pub mod page;
+pub mod rollups;
+pub mod runs;
+pub mod tests;
+pub mod uploads;
+
+pub use db::Db;
+pub use error::StorageError;
+pub use insert::Insert;
+pub use store::{DatabaseUrl, Engine, InvalidDatabaseUrl, Store};
+pub use value::{Column, Row, Value};

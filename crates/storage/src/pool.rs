@@ -1,0 +1,82 @@
+//! A few connections for many threads.
+
+use crate::error::StorageError;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// Makes connections when they are needed, and keeps them for the next caller.
+pub(crate) struct Pool<T> {
+    make: Box<dyn Fn() -> Result<T, StorageError> + Send + Sync>,
+    state: Mutex<State<T>>,
+    returned: Condvar,
+    most: usize,
+}
+
+struct State<T> {
+    idle: Vec<T>,
+    made: usize,
+}
+
+impl<T> Pool<T> {
+    pub(crate) fn new(
+        most: usize,
+        make: impl Fn() -> Result<T, StorageError> + Send + Sync + 'static,
+    ) -> Self {
+        let state = Mutex::new(State { idle: Vec::new(), made: 0 });
+        Self { make: Box::new(make), state, returned: Condvar::new(), most }
+    }
+
+    /// Runs `work` with a connection; one that `work` reports as lost is not kept.
+    pub(crate) fn with<R, E: From<StorageError>>(
+        &self,
+        work: impl FnOnce(&mut T) -> (Result<R, E>, bool),
+    ) -> Result<R, E> {
+        let mut lent = Lent { pool: self, connection: Some(self.take()?) };
+        let Some(connection) = lent.connection.as_mut() else {
+            unreachable!("the connection was put there above")
+        };
+        let (result, lost) = work(connection);
+        if lost {
+            lent.connection = None;
+        }
+        result
+    }
+
+    fn take(&self) -> Result<T, StorageError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(connection) = state.idle.pop() {
+                return Ok(connection);
+            }
+            if state.made < self.most {
+                state.made += 1;
+                break;
+            }
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        (self.make)().inspect_err(|_| self.give_back(None))
+    }
+
+    fn give_back(&self, connection: Option<T>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match connection {
+            Some(connection) => state.idle.push(connection),
+            None => state.made -= 1,
+        }
+        drop(state);
+        self.returned.notify_one();
+    }
+}
+
+/// Gives the connection back; after a panic it may be in the middle of a transaction and is closed instead.
+struct Lent<'a, T> {
+    pool: &'a Pool<T>,
+    connection: Option<T>,
+}
+
+impl<T> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        let connection = self.connection.take().filter(|_| !std::thread::panicking());
+        self.pool.give_back(connection);
+    }
+}

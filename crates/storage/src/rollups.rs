@@ -1,0 +1,142 @@
+//! Roll-ups: packed counts per suite, day, branch class and chunk of tests ([`casebook_model::rollup`]).
+
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::ingest::NewUpload;
+use crate::insert::Insert;
+use crate::value::{Value, values};
+use casebook_model::branch::BranchClass;
+use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
+use casebook_model::id::{SuiteId, TestId};
+use casebook_model::rollup::{RollupCell, RollupChunk, chunk_of};
+use std::collections::BTreeMap;
+
+const SOME: &str = "/* rollups.some */ select chunk, cells from rollup \
+     where suite_id = $1 and day = $2 and branch_class = $3 and chunk = any($4)";
+const WINDOW: &str = "/* rollups.window */ select chunk, branch_class, cells from rollup \
+     where suite_id = $1 and day >= $2 and day <= $3";
+const OF_TEST: &str = "/* rollups.of_test */ select day, branch_class, cells from rollup \
+     where suite_id = $1 and day = any($2) and branch_class = any($3) and chunk = $4 order by day, branch_class";
+const PUT: Insert = Insert {
+    into: "rollup (suite_id, day, branch_class, chunk, cells)",
+    columns: 5,
+    conflict: "on conflict (suite_id, day, branch_class, chunk) do update set cells = excluded.cells",
+};
+
+/// Adds the executions of new uploads to the roll-ups of their days.
+pub(crate) fn add(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    uploads: &[NewUpload],
+    executions: &[Vec<Execution>],
+) -> Result<(), StorageError> {
+    let mut groups: BTreeMap<(i64, i64), BTreeMap<i64, RollupChunk>> = BTreeMap::new();
+    for (upload, executions) in uploads.iter().zip(executions) {
+        for same_chunk in executions.chunk_by(|a, b| chunk_of(a.id.test.get()) == chunk_of(b.id.test.get())) {
+            for execution in same_chunk {
+                let day = upload.at.plus(execution.offset_ms * 1000).day();
+                let chunks = groups.entry((day, upload.branch_class.code())).or_default();
+                let chunk = chunks.entry(chunk_of(execution.id.test.get())).or_default();
+                count(chunk.cell_mut(execution.id.test.get()), execution);
+            }
+        }
+    }
+    for ((day, class), mut chunks) in groups {
+        let numbers: Vec<i64> = chunks.keys().copied().collect();
+        db.each(SOME, &[suite.get().into(), day.into(), class.into(), Value::Ints(&numbers)], |row| {
+            let stored = unpack(&row.get::<Vec<u8>>(1)?)?;
+            chunks.entry(row.get(0)?).or_default().merge(&stored);
+            Ok(())
+        })?;
+        let packed: Vec<(i64, Vec<u8>)> =
+            chunks.iter().map(|(chunk, cells)| (*chunk, cells.pack())).collect();
+        let mut rows = Vec::with_capacity(packed.len() * PUT.columns);
+        for (chunk, cells) in &packed {
+            rows.extend_from_slice(values![suite.get(), day, class, *chunk, cells.as_slice()]);
+        }
+        PUT.rows(db, &rows)?;
+    }
+    Ok(())
+}
+
+/// Counts one execution into its cell. Executions that come from metrics are left out of every rate.
+pub(crate) fn count(cell: &mut RollupCell, execution: &Execution) {
+    if execution.flags.contains(ExecutionFlags::MEASURED) {
+        cell.measured += 1;
+        return;
+    }
+    *match execution.outcome {
+        Outcome::Passed => &mut cell.passed,
+        Outcome::Failed => &mut cell.failed,
+        Outcome::Error => &mut cell.error,
+        Outcome::Skipped => &mut cell.skipped,
+        Outcome::Unknown => &mut cell.unknown,
+    } += 1;
+    cell.pending += u64::from(execution.flags.contains(ExecutionFlags::PENDING));
+    if let Some(duration) = execution.duration_us {
+        cell.add_duration(duration);
+    }
+}
+
+/// Days of a window, both ends included, and whose branches count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// First UTC day.
+    pub first_day: i64,
+    /// Last UTC day.
+    pub last_day: i64,
+    /// Only this class of branches.
+    pub branch_class: Option<BranchClass>,
+}
+
+/// What happened in `window` to every test of the suite that ran in it, by test.
+///
+/// # Errors
+/// The database fails, or a packed chunk is damaged.
+pub fn window(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    window: Window,
+) -> Result<Vec<(TestId, RollupCell)>, StorageError> {
+    let mut chunks: BTreeMap<i64, RollupChunk> = BTreeMap::new();
+    let class = window.branch_class.map(BranchClass::code);
+    db.each(WINDOW, values![suite.get(), window.first_day, window.last_day], |row| {
+        if class.is_none() || class == Some(row.get(1)?) {
+            chunks.entry(row.get(0)?).or_default().merge(&unpack(&row.get::<Vec<u8>>(2)?)?);
+        }
+        Ok(())
+    })?;
+    let cells = chunks.iter().flat_map(|(number, chunk)| chunk.cells(*number));
+    Ok(cells.map(|(test, cell)| (TestId(test), *cell)).collect())
+}
+
+/// What happened to one test on each day of `window`, day by day and class by class.
+///
+/// # Errors
+/// The database fails, or a packed chunk is damaged.
+pub fn of_test(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    test: TestId,
+    window: Window,
+) -> Result<Vec<(i64, BranchClass, RollupCell)>, StorageError> {
+    let days: Vec<i64> = (window.first_day..=window.last_day).collect();
+    let classes: Vec<i64> = match window.branch_class {
+        Some(class) => vec![class.code()],
+        None => BranchClass::ALL.iter().map(|class| class.code()).collect(),
+    };
+    let chunk = chunk_of(test.get());
+    let values = [suite.get().into(), Value::Ints(&days), Value::Ints(&classes), chunk.into()];
+    let found = db.query(OF_TEST, &values, |row| {
+        let class = row.get(1)?;
+        let class = crate::error::member(BranchClass::from_code(class), class, "rollup.branch_class")?;
+        let cell = unpack(&row.get::<Vec<u8>>(2)?)?.cell(test.get()).copied();
+        Ok(cell.map(|cell| row.get(0).map(|day| (day, class, cell))))
+    })?;
+    found.into_iter().flatten().collect()
+}
+
+fn unpack(bytes: &[u8]) -> Result<RollupChunk, StorageError> {
+    RollupChunk::unpack(bytes)
+        .map_err(|error| StorageError::Damaged { place: "rollup.cells", found: error.to_string() })
+}

@@ -1,0 +1,170 @@
+//! Suites.
+
+use crate::db::Db;
+use crate::error::{StorageError, member};
+use crate::organizations::slug;
+use crate::page::{Listed, Page};
+use crate::value::{Row, values};
+use casebook_model::id::{OrganizationId, SuiteId};
+use casebook_model::suite::{
+    Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
+};
+use casebook_model::time::Timestamp;
+
+macro_rules! select {
+    ($name:literal, $rest:literal) => {
+        concat!(
+            "/* ",
+            $name,
+            " */ select suite.suite_id, suite.organization_id, organization.slug, suite.slug, suite.name, suite.default_branch, \
+             suite.repository, suite.check_name, suite.provider, suite.sensitivity, suite.resolve_rule, suite.created_at \
+             from suite join organization on organization.organization_id = suite.organization_id ",
+            $rest
+        )
+    };
+}
+
+const GET: &str = select!("suites.get", "where suite.suite_id = $1");
+const FIND: &str = select!("suites.find", "where organization.slug = $1 and suite.slug = $2");
+const FIND_DEFAULT: &str =
+    select!("suites.find_default", "where suite.organization_id = $1 and suite.slug = $2");
+const LIST: &str = select!("suites.list", "order by organization.slug, suite.slug");
+const LIST_OF: &str =
+    select!("suites.list_of", "where suite.organization_id = $1 order by suite.slug limit $2 offset $3");
+const COUNT_OF: &str = "/* suites.count_of */ select count(*) from suite where organization_id = $1";
+const INSERT: &str = "/* suites.insert */ insert into suite (organization_id, slug, name, default_branch, repository, check_name, \
+     provider, sensitivity, resolve_rule, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning suite_id";
+const INSERT_COUNTER: &str = "/* suites.insert_counter */ insert into suite_counter (suite_id) values ($1)";
+const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_branch = $3, repository = $4, check_name = $5, \
+     provider = $6, sensitivity = $7, resolve_rule = $8 where suite_id = $1";
+
+/// The suite with that number.
+///
+/// # Errors
+/// The database fails.
+pub fn find_by_id(db: &mut Db<'_>, id: SuiteId) -> Result<Option<Suite>, StorageError> {
+    db.find(GET, values![id.get()], read)
+}
+
+/// The suite with these slugs.
+///
+/// # Errors
+/// The database fails.
+pub fn find(db: &mut Db<'_>, organization: &str, suite: &str) -> Result<Option<Suite>, StorageError> {
+    db.find(FIND, values![organization, suite], read)
+}
+
+/// The suite with that slug in an organization given by number.
+///
+/// # Errors
+/// The database fails.
+pub fn find_default(
+    db: &mut Db<'_>,
+    organization: OrganizationId,
+    slug: &str,
+) -> Result<Option<Suite>, StorageError> {
+    db.find(FIND_DEFAULT, values![organization.get(), slug], read)
+}
+
+/// Every suite, by name.
+///
+/// # Errors
+/// The database fails.
+pub fn list(db: &mut Db<'_>) -> Result<Vec<Suite>, StorageError> {
+    db.query(LIST, &[], read)
+}
+
+/// The suites of one organization, by name.
+///
+/// # Errors
+/// The database fails.
+pub fn list_of(
+    db: &mut Db<'_>,
+    organization: OrganizationId,
+    page: Page,
+) -> Result<Listed<Suite>, StorageError> {
+    let total = db.get(COUNT_OF, values![organization.get()], |row| row.get(0))?;
+    let items = db.query(LIST_OF, values![organization.get(), page.limit, page.offset], read)?;
+    Ok(Listed { items, total })
+}
+
+/// Makes a suite. Runs inside a transaction.
+///
+/// # Errors
+/// The database fails, or the slug is taken ([`StorageError::is_unique_violation`]).
+pub fn insert(
+    db: &mut Db<'_>,
+    organization: &Organization,
+    slug: &Slug,
+    attributes: &SuiteAttributes,
+    now: Timestamp,
+) -> Result<Suite, StorageError> {
+    let id: i64 = db.get(
+        INSERT,
+        values![
+            organization.id.get(),
+            slug.as_str(),
+            &attributes.name,
+            &attributes.default_branch,
+            attributes.repository.as_ref().map(RepositoryName::as_str),
+            attributes.check.as_deref(),
+            attributes.provider.as_deref(),
+            attributes.sensitivity.code(),
+            attributes.resolve_rule.code(),
+            now.as_microseconds(),
+        ],
+        |row| row.get(0),
+    )?;
+    db.execute(INSERT_COUNTER, values![id])?;
+    Ok(Suite {
+        id: SuiteId(id),
+        organization: organization.clone(),
+        slug: slug.clone(),
+        attributes: attributes.clone(),
+        created_at: now,
+    })
+}
+
+/// Stores changed attributes.
+///
+/// # Errors
+/// The database fails.
+pub fn update(db: &mut Db<'_>, id: SuiteId, attributes: &SuiteAttributes) -> Result<(), StorageError> {
+    db.execute(
+        UPDATE,
+        values![
+            id.get(),
+            &attributes.name,
+            &attributes.default_branch,
+            attributes.repository.as_ref().map(RepositoryName::as_str),
+            attributes.check.as_deref(),
+            attributes.provider.as_deref(),
+            attributes.sensitivity.code(),
+            attributes.resolve_rule.code(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Suite, StorageError> {
+    let repository: Option<String> = row.get(6)?;
+    let (sensitivity, resolve_rule) = (row.get(9)?, row.get(10)?);
+    Ok(Suite {
+        id: SuiteId(row.get(0)?),
+        organization: Organization {
+            id: OrganizationId(row.get(1)?),
+            slug: slug(row.get(2)?, "organization.slug")?,
+        },
+        slug: slug(row.get(3)?, "suite.slug")?,
+        attributes: SuiteAttributes {
+            name: row.get(4)?,
+            default_branch: row.get(5)?,
+            repository: repository.and_then(|text| RepositoryName::parse(&text).ok()),
+            check: row.get(7)?,
+            provider: row.get(8)?,
+            sensitivity: member(Sensitivity::from_code(sensitivity), sensitivity, "suite.sensitivity")?,
+            resolve_rule: member(ResolveRule::from_code(resolve_rule), resolve_rule, "suite.resolve_rule")?,
+        },
+        created_at: Timestamp(row.get(11)?),
+    })
+}

@@ -1,0 +1,140 @@
+//! Tests: found by any spelling, shown in the spelling of the protocol that asks.
+
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::page::{Listed, Page};
+use crate::value::{Row, Value, values};
+use casebook_model::id::{SuiteId, TestId};
+use casebook_model::run::Protocol;
+use casebook_model::test::{Identity, Spelling, Test, TestAttributes, canonical_class_name};
+use std::collections::HashMap;
+
+const BY_IDS: &str = "/* tests.by_ids */ select test_id, class_name, name, location, file from test \
+     where suite_id = $1 and test_id = any($2)";
+const LIST: &str = "/* tests.list */ select test_id, class_name, name, location, file from test \
+     where suite_id = $1 order by test_id limit $2 offset $3";
+const COUNT: &str = "/* tests.count */ select tests from suite_counter where suite_id = $1";
+const BY_SPELLING: &str =
+    "/* tests.by_spelling */ select test_id from test_spelling where suite_id = $1 and spelling_key = $2";
+const BY_IDENTITY: &str =
+    "/* tests.by_identity */ select test_id from test where suite_id = $1 and identity_key = $2";
+const SPELLINGS: &str = "/* tests.spellings */ select test_id, scope, name from test_spelling \
+     where suite_id = $1 and test_id = any($2) and protocol = $3 order by catalog_version";
+const LABELS: &str = "/* tests.labels */ select test_id, label from test_label where suite_id = $1 and test_id = any($2) order by label";
+
+/// A test as one protocol shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownTest {
+    /// The test.
+    pub test: Test,
+    /// The protocol's latest group; the class name if the protocol never sent the test.
+    pub scope: String,
+    /// The protocol's latest name.
+    pub name: String,
+    /// Labels by name.
+    pub labels: Vec<String>,
+}
+
+/// The test with that number, as `protocol` shows it.
+///
+/// # Errors
+/// The database fails.
+pub fn find(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    test: TestId,
+    protocol: Protocol,
+) -> Result<Option<ShownTest>, StorageError> {
+    Ok(by_ids(db, suite, &[test], protocol)?.pop())
+}
+
+/// The tests with these numbers that exist, in the order asked for.
+///
+/// # Errors
+/// The database fails.
+pub fn by_ids(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    tests: &[TestId],
+    protocol: Protocol,
+) -> Result<Vec<ShownTest>, StorageError> {
+    let ids: Vec<i64> = tests.iter().map(|test| test.get()).collect();
+    let found = db.query(BY_IDS, &[suite.get().into(), Value::Ints(&ids)], read)?;
+    let mut found: HashMap<TestId, Test> = found.into_iter().map(|test| (test.id, test)).collect();
+    let found = tests.iter().filter_map(|id| found.remove(id)).collect();
+    show(db, suite, found, protocol)
+}
+
+/// The test that `protocol` spells so, or that has the identity this spelling stands for.
+///
+/// # Errors
+/// The database fails.
+pub fn find_by_spelling(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    spelling: &Spelling<'_>,
+) -> Result<Option<TestId>, StorageError> {
+    let read = |row: &Row<'_>| Ok(TestId(row.get(0)?));
+    let found = db.find(BY_SPELLING, values![suite.get(), &spelling.key()], read)?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let identity = Identity {
+        class_name: canonical_class_name(&spelling.scope).into_owned(),
+        name: spelling.name.clone().into_owned(),
+    };
+    db.find(BY_IDENTITY, values![suite.get(), &identity.key()], read)
+}
+
+/// The tests of a suite in order of first arrival, as `protocol` shows them.
+///
+/// # Errors
+/// The database fails.
+pub fn list(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    protocol: Protocol,
+    page: Page,
+) -> Result<Listed<ShownTest>, StorageError> {
+    let total = db.get(COUNT, values![suite.get()], |row| row.get(0))?;
+    let tests = db.query(LIST, values![suite.get(), page.limit, page.offset], read)?;
+    Ok(Listed { items: show(db, suite, tests, protocol)?, total })
+}
+
+fn show(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    tests: Vec<Test>,
+    protocol: Protocol,
+) -> Result<Vec<ShownTest>, StorageError> {
+    let ids: Vec<i64> = tests.iter().map(|test| test.id.get()).collect();
+    // The latest spelling comes last and stays.
+    let spellings: HashMap<i64, (String, String)> = db
+        .query(SPELLINGS, &[suite.get().into(), Value::Ints(&ids), protocol.code().into()], |row| {
+            Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
+        })?
+        .into_iter()
+        .collect();
+    let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
+    db.each(LABELS, &[suite.get().into(), Value::Ints(&ids)], |row| {
+        labels.entry(row.get(0)?).or_default().push(row.get(1)?);
+        Ok(())
+    })?;
+    let shown = tests.into_iter().map(|test| {
+        let (scope, name) = spellings
+            .get(&test.id.get())
+            .cloned()
+            .unwrap_or_else(|| (test.identity.class_name.clone(), test.identity.name.clone()));
+        let labels = labels.remove(&test.id.get()).unwrap_or_default();
+        ShownTest { test, scope, name, labels }
+    });
+    Ok(shown.collect())
+}
+
+fn read(row: &Row<'_>) -> Result<Test, StorageError> {
+    Ok(Test {
+        id: TestId(row.get(0)?),
+        identity: Identity { class_name: row.get(1)?, name: row.get(2)? },
+        attributes: TestAttributes { location: row.get(3)?, file: row.get(4)? },
+    })
+}

@@ -1,0 +1,172 @@
+//! The client programs that tests run against the server: Python and npm packages, pinned, kept in a cache
+//! folder outside the repository.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command;
+use crate::tools;
+
+const PYTHON_REQUIREMENTS: &str = include_str!("../clients/python.txt");
+const NODE_PACKAGE: &str = include_str!("../clients/package.json");
+
+/// Written last, so that a half-made folder is recognized and made again.
+const MARKER: &str = ".complete";
+
+/// Where the prepared clients are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Clients {
+    python: PathBuf,
+    node_modules: PathBuf,
+}
+
+impl Clients {
+    /// The variables through which tests find the clients.
+    pub(crate) fn environment(&self) -> [(&'static str, &Path); 2] {
+        [("CASEBOOK_TEST_PYTHON", &self.python), ("CASEBOOK_TEST_NODE_MODULES", &self.node_modules)]
+    }
+}
+
+/// `cargo xtask clients`.
+pub(crate) fn command() -> Result<()> {
+    for (variable, path) in prepare()?.environment() {
+        println!("{variable}={}", path.display());
+    }
+    Ok(())
+}
+
+/// Installs what is missing.
+pub(crate) fn prepare() -> Result<Clients> {
+    let folders = Folders::locate()?;
+    fs::create_dir_all(&folders.cache)
+        .with_context(|| format!("could not make the cache folder {}", folders.cache.display()))?;
+    // Two runs at once must not build the same folder. The lock ends with the file handle.
+    let lock = File::create(folders.cache.join("lock"))?;
+    lock.lock().context("could not lock the cache folder")?;
+    if !folders.python_is_ready() {
+        make(&folders.python, make_python)?;
+    }
+    if !folders.node_is_ready() {
+        make(&folders.node, make_node)?;
+    }
+    Ok(folders.clients())
+}
+
+/// The clients, if an earlier run prepared them.
+pub(crate) fn find_prepared() -> Result<Option<Clients>> {
+    let folders = Folders::locate()?;
+    let ready = folders.python_is_ready() && folders.node_is_ready();
+    Ok(ready.then(|| folders.clients()))
+}
+
+/// The folders are named after their content, so a changed pin makes a new folder.
+struct Folders {
+    cache: PathBuf,
+    python: PathBuf,
+    node: PathBuf,
+}
+
+impl Folders {
+    fn locate() -> Result<Folders> {
+        let cache = cache_folder()?;
+        let python = cache.join(format!("python-{:016x}", fnv1a(PYTHON_REQUIREMENTS)));
+        let node = cache.join(format!("node-{:016x}", fnv1a(NODE_PACKAGE)));
+        Ok(Folders { cache, python, node })
+    }
+
+    /// A venv points at the Python it was made with, which may have gone since.
+    fn python_is_ready(&self) -> bool {
+        self.python.join(MARKER).is_file()
+            && command::succeeds(Command::new(python_in(&self.python)).args(["-c", "import pytest"]))
+    }
+
+    fn node_is_ready(&self) -> bool {
+        self.node.join(MARKER).is_file()
+    }
+
+    fn clients(&self) -> Clients {
+        Clients { python: python_in(&self.python), node_modules: self.node.join("node_modules") }
+    }
+}
+
+fn cache_folder() -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = variable("CASEBOOK_CACHE_DIR")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("casebook")))
+        .or_else(|| variable("HOME").map(|folder| folder.join(".cache/casebook")))
+        .context("there is no HOME to keep a cache in: set CASEBOOK_CACHE_DIR to a folder")?;
+    Ok(std::path::absolute(folder)?)
+}
+
+fn make(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    println!("preparing {}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("could not remove the half-made folder {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder)?;
+    fill(folder)?;
+    fs::write(folder.join(MARKER), "")?;
+    Ok(())
+}
+
+fn make_python(folder: &Path) -> Result<()> {
+    tools::python_venv()?;
+    command::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    let requirements = folder.join("requirements.txt");
+    fs::write(&requirements, PYTHON_REQUIREMENTS)?;
+    let mut pip = Command::new(python_in(folder));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    command::run(pip.arg(requirements))
+        .context("the Python packages of xtask/clients/python.txt could not be installed")
+}
+
+fn make_node(folder: &Path) -> Result<()> {
+    if !command::succeeds(Command::new("npm").arg("--version")) {
+        anyhow::bail!("npm was not found: install Node.js 20 or newer with npm");
+    }
+    fs::write(folder.join("package.json"), NODE_PACKAGE)?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]);
+    command::run(npm.current_dir(folder))
+        .context("the npm packages of xtask/clients/package.json could not be installed")
+}
+
+fn python_in(venv: &Path) -> PathBuf {
+    venv.join("bin/python")
+}
+
+/// A hash that stays the same from one Rust release to the next, which std's hashers do not promise.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_fnv1a() {
+        assert_eq!(fnv1a(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a("foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn every_python_requirement_is_pinned() {
+        assert!(PYTHON_REQUIREMENTS.lines().all(|line| line.contains("==")), "{PYTHON_REQUIREMENTS}");
+    }
+
+    #[test]
+    fn every_npm_dependency_is_pinned() {
+        let package: serde_json::Value = serde_json::from_str(NODE_PACKAGE).unwrap();
+        for (name, version) in package["dependencies"].as_object().unwrap() {
+            let version = version.as_str().unwrap();
+            assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{name} {version}");
+        }
+    }
+}
