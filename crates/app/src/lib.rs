@@ -85,6 +85,21 @@ impl App {
         self.ids.decode(public_id)
     }
 
+    /// A public id as GraphQL writes it: base64 of kind, three dashes and id.
+    #[must_use]
+    pub fn graphql_id(&self, kind: &str, public_id: &str) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(format!("{kind}---{public_id}"))
+    }
+
+    /// Whether `access` may read.
+    ///
+    /// # Errors
+    /// It may only upload.
+    pub fn check_read(&self, access: &access::Access) -> Result<(), access::Denied> {
+        access.check_read(self.options.anonymous)
+    }
+
     /// Where people and programs reach the server, without a final slash.
     #[must_use]
     pub fn public_url(&self) -> &str {

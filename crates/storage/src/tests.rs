@@ -21,6 +21,8 @@ const BY_IDENTITY: &str =
 const SPELLINGS: &str = "/* tests.spellings */ select test_id, scope, name from test_spelling \
      where suite_id = $1 and test_id = any($2) and protocol = $3 order by catalog_version";
 const LABELS: &str = "/* tests.labels */ select test_id, label from test_label where suite_id = $1 and test_id = any($2) order by label";
+const LABELLED: &str =
+    "/* tests.labelled */ select test_id from test_label where suite_id = $1 and label = $2 order by test_id";
 
 /// A test as one protocol shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +101,31 @@ pub fn list(
     let total = db.get(COUNT, values![suite.get()], |row| row.get(0))?;
     let tests = db.query(LIST, values![suite.get(), page.limit, page.offset], read)?;
     Ok(Listed { items: show(db, suite, tests, protocol)?, total })
+}
+
+/// The tests that carry a label, in order of first arrival.
+///
+/// # Errors
+/// The database fails.
+pub fn labelled(db: &mut Db<'_>, suite: SuiteId, label: &str) -> Result<Vec<TestId>, StorageError> {
+    db.query(LABELLED, values![suite.get(), label], |row| Ok(TestId(row.get(0)?)))
+}
+
+/// The tests that carry a label, as `protocol` shows them.
+///
+/// # Errors
+/// The database fails.
+pub fn list_labelled(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    protocol: Protocol,
+    label: &str,
+    page: Page,
+) -> Result<Listed<ShownTest>, StorageError> {
+    let ids = labelled(db, suite, label)?;
+    let total = ids.len() as i64;
+    let ids: Vec<TestId> = ids.into_iter().skip(page.offset as usize).take(page.limit as usize).collect();
+    Ok(Listed { items: by_ids(db, suite, &ids, protocol)?, total })
 }
 
 fn show(

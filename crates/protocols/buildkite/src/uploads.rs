@@ -1,0 +1,76 @@
+//! `POST /v1/uploads` (`buildkite.md` 2 to 5).
+
+use crate::error::ApiError;
+use crate::{State, authenticate, body, envelope, suite_web_url};
+use axum::Json;
+use axum::body::Body;
+use axum::extract;
+use axum::http::{HeaderMap, StatusCode};
+use casebook_app::uploads::Submission;
+use casebook_model::public_id::Subject;
+use casebook_model::run::Protocol;
+use serde::Serialize;
+
+/// Sentences in the answer at most; the upload keeps more, and the counts tell all.
+const MOST_ERRORS: usize = 50;
+
+/// The eight members of an answer to an upload, of which different clients need different ones (section 5).
+#[derive(Serialize)]
+pub(crate) struct UploadAnswer {
+    id: String,
+    run_id: String,
+    queued: i64,
+    skipped: i64,
+    errors: Vec<String>,
+    run_url: String,
+    upload_id: String,
+    upload_url: String,
+}
+
+/// Stores an upload and answers when it is durable.
+pub(crate) async fn create(
+    extract::State(state): extract::State<State>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<UploadAnswer>), ApiError> {
+    // The credential decides before the body is looked at (2.1).
+    let access = authenticate(&state.app, &headers).await?;
+    let suite = state.app.suite_for_records(&access).await?;
+    let received = body::receive(&state, &headers, body).await?;
+    let envelope = envelope::read(&headers, received.bytes.clone()).await?;
+    let submission = Submission {
+        suite: suite.clone(),
+        protocol: Protocol::Buildkite,
+        branches: access.branches,
+        environment: envelope.environment,
+        format: envelope.format,
+        body: envelope.data,
+        most_results: casebook_formats::MOST_RESULTS,
+    };
+    let recorded = state.app.submit(submission).await?;
+
+    let upload = state.app.public_id(Subject::Upload(suite.id, recorded.receipt.upload));
+    let run = state.app.public_id(Subject::Run(suite.id, recorded.receipt.run));
+    let web = suite_web_url(&state.app, &suite);
+    let mut errors: Vec<String> = recorded
+        .problems
+        .iter()
+        .filter(|problem| problem.rejected)
+        .take(MOST_ERRORS)
+        .map(ToString::to_string)
+        .collect();
+    if recorded.rejected > errors.len() {
+        errors.push(format!("{} more results could not be used", recorded.rejected - errors.len()));
+    }
+    let answer = UploadAnswer {
+        queued: recorded.receipt.accepted,
+        skipped: recorded.receipt.duplicate + recorded.rejected as i64,
+        errors,
+        run_url: format!("{web}/runs/{run}"),
+        upload_url: format!("{web}/uploads/{upload}"),
+        id: upload.clone(),
+        upload_id: upload,
+        run_id: run,
+    };
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
