@@ -14,7 +14,7 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
     statistics.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = stopped(&mut shutdown) => return,
             _ = statistics.tick() => {
                 let store = Arc::clone(&app.store);
                 if let Err(error) = on_waiting_thread(move || store.refresh_statistics()).await {
@@ -23,4 +23,9 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
             }
         }
     }
+}
+
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a reason to stop too.
+    drop(shutdown.wait_for(|stop| *stop).await);
 }

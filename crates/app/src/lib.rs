@@ -112,6 +112,14 @@ impl App {
         &self.metrics
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check_database(&self) -> Result<(), StorageError> {
+        self.read(casebook_storage::installation::check).await
+    }
+
     /// Runs `work` with a database connection on a thread that may wait.
     ///
     /// # Errors

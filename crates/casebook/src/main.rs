@@ -1,0 +1,71 @@
+//! The `casebook` command: one file per subcommand.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through its output")]
+
+mod database;
+mod demo;
+mod serve;
+mod suite;
+mod token;
+mod user;
+
+use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Keeps the case history of every test: takes in the results of every CI run, whatever tool wrote them.
+#[derive(Parser)]
+#[command(name = "casebook", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve uploads and reading over HTTP
+    Serve(serve::Serve),
+    /// Serve a fresh database filled with the results of a generated project
+    Demo(demo::Demo),
+    /// Make, change and list suites
+    Suite(suite::SuiteCommand),
+    /// Make, list and revoke tokens
+    Token(token::TokenCommand),
+    /// Make, change, list and remove users
+    User(user::UserCommand),
+}
+
+/// What a command fails with: one sentence for people, and what is behind it.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Serve(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Suite(command) => command.run(),
+        Command::Token(command) => command.run(),
+        Command::User(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", sentence(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error and its causes in one line, without saying anything twice.
+fn sentence(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text.replace('\n', " ")
+}

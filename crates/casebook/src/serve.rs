@@ -1,0 +1,146 @@
+//! `casebook serve`: the server.
+
+use crate::Failure;
+use crate::database::Database;
+use casebook_app::clock::Clock;
+use casebook_app::{Anonymous, App, Options, setup};
+use casebook_server::Limits;
+use casebook_storage::Store;
+use clap::Args;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    database: Database,
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9405", env = "CASEBOOK_LISTEN")]
+    listen: SocketAddr,
+    /// Where people and programs reach the server [default: http:// and the address listened on]
+    #[arg(long, value_name = "URL", env = "CASEBOOK_PUBLIC_URL", value_parser = public_url)]
+    public_url: Option<String>,
+    /// What needs no credential, in suite default/default only: none, read or write
+    #[arg(long, value_name = "WHAT", default_value = "none", env = "CASEBOOK_ANONYMOUS", value_parser = anonymous)]
+    anonymous: Anonymous,
+    /// Serve /metrics without a credential on an address of its own
+    #[arg(long, value_name = "HOST:PORT", env = "CASEBOOK_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
+    /// Write the log as JSON lines
+    #[arg(long, env = "CASEBOOK_LOG_JSON")]
+    log_json: bool,
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest)
+            if !rest.is_empty() && !rest.contains(['?', '#']) && !rest.contains(char::is_whitespace) =>
+        {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("use http://HOST or https://HOST, with a path if there is one".to_owned()),
+    }
+}
+
+fn anonymous(word: &str) -> Result<Anonymous, String> {
+    match word {
+        "none" => Ok(Anonymous::None),
+        "read" => Ok(Anonymous::Read),
+        "write" => Ok(Anonymous::Write),
+        _ => Err("use none, read or write".to_owned()),
+    }
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        log(self.log_json);
+        let store = self.database.open()?;
+        let first_start = setup::first_start(&store, Clock::System.now())?;
+        let runtime = runtime()?;
+        let listening = runtime.block_on(Listening::bind(self.listen, self.metrics_listen))?;
+        let address = format!("http://{}", listening.main.local_addr()?);
+        let public_url = self.public_url.unwrap_or_else(|| address.clone());
+        if let Some(first) = first_start {
+            println!("first start: made organization and suite default/default");
+            println!("  address:   {public_url}/");
+            println!("  user:      {}", first.user);
+            println!("  password:  {}", first.password);
+            println!("  token:     {}   (organization default, scope admin)", first.token);
+            println!("  These are shown once. Keep them.");
+        }
+        let app = start(store, public_url, self.anonymous)?;
+        let serving = listening.serve(app, terminated(&runtime)?);
+        println!("listening on {address}");
+        io::stdout().flush()?;
+        runtime.block_on(serving)?;
+        Ok(())
+    }
+}
+
+/// Takes a store into service under the system's clock.
+pub(crate) fn start(store: Store, public_url: String, anonymous: Anonymous) -> Result<Arc<App>, Failure> {
+    Ok(App::start(store, Options { public_url, anonymous, clock: Clock::System })?)
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses how much.
+pub(crate) fn log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
+/// A runtime for requests; threads that wait for the database are few, because the connections are.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build()
+}
+
+/// The listeners, bound before anything is announced.
+pub(crate) struct Listening {
+    pub(crate) main: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
+impl Listening {
+    pub(crate) async fn bind(main: SocketAddr, metrics: Option<SocketAddr>) -> Result<Self, Failure> {
+        let bind = |address: SocketAddr| async move {
+            let bound = TcpListener::bind(address).await;
+            bound.map_err(|error| format!("cannot listen on {address}: {error}; choose another address"))
+        };
+        let metrics = match metrics {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        Ok(Self { main: bind(main).await?, metrics })
+    }
+
+    pub(crate) async fn serve(
+        self,
+        app: Arc<App>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Failure> {
+        Ok(casebook_server::serve(app, self.main, self.metrics, Limits::default(), stop).await?)
+    }
+}
+
+/// Ends when the process is told to stop. Listens for the signals at once, not at the first poll.
+pub(crate) fn terminated(runtime: &Runtime) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let _inside = runtime.enter();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,22 @@
+//! The root, and addresses that are not there.
+
+use axum::Json;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// `GET /`: what this is.
+pub(crate) async fn root() -> Response {
+    Json(json!({ "product": "casebook", "version": env!("CARGO_PKG_VERSION") })).into_response()
+}
+
+/// 404 in JSON; below `/api/` under both names that the clients there read.
+pub(crate) async fn not_found(uri: Uri) -> Response {
+    let message = "there is nothing at this address";
+    let body = if uri.path().starts_with("/api/") {
+        json!({ "error": message, "message": message })
+    } else {
+        json!({ "message": message })
+    };
+    (StatusCode::NOT_FOUND, Json(body)).into_response()
+}

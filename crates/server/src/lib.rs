@@ -1,0 +1,94 @@
+//! The HTTP server: one origin for every protocol, health, metrics, and a shutdown that loses nothing.
+
+mod fallback;
+mod health;
+mod observe;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::serve::ListenerExt as _;
+use casebook_app::App;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use casebook_buildkite::Limits;
+
+/// How long requests in progress may take once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The whole surface of the server.
+pub fn router(app: &Arc<App>, limits: Limits) -> Router {
+    Router::new()
+        .route("/", get(fallback::root))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .with_state(Arc::clone(app))
+        .merge(casebook_buildkite::router(Arc::clone(app), limits))
+        .fallback(fallback::not_found)
+        .layer(from_fn_with_state(Arc::clone(app), observe::observe))
+}
+
+/// Serves on `listener`, and metrics without a credential on `metrics_listener`, until `stop` ends; then finishes what is
+/// in progress, stores what was accepted, and returns.
+///
+/// # Errors
+/// A listener fails.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    metrics_listener: Option<TcpListener>,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (stopping, stopped) = watch::channel(false);
+    let background = tokio::spawn(Arc::clone(&app).run_background(stopped.clone()));
+    let metrics = metrics_listener.map(|listener| {
+        let router = Router::new().route("/metrics", get(health::open_metrics)).with_state(Arc::clone(&app));
+        tokio::spawn(
+            axum::serve(listener, router).with_graceful_shutdown(until(stopped.clone())).into_future(),
+        )
+    });
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a connection keeps its delay");
+        }
+    });
+    let server = axum::serve(listener, router(&app, limits)).with_graceful_shutdown(until(stopped));
+    let mut server = std::pin::pin!(server.into_future());
+    let served = tokio::select! {
+        served = &mut server => served,
+        () = stop => {
+            tracing::info!("stopping: requests in progress are finished");
+            // The receivers are alive: they are in the futures above.
+            let _ = stopping.send(true);
+            tokio::time::timeout(GRACE, server).await.unwrap_or_else(|_| {
+                tracing::warn!(seconds = GRACE.as_secs(), "some requests did not end in time and are cut off");
+                Ok(())
+            })
+        }
+    };
+    let _ = stopping.send(true);
+    for task in
+        [Some(background), metrics.map(|task| tokio::spawn(async { drop(task.await) }))].into_iter().flatten()
+    {
+        if task.await.is_err() {
+            tracing::error!("a background task had panicked");
+        }
+    }
+    let closing = Arc::clone(&app);
+    if tokio::task::spawn_blocking(move || closing.close()).await.is_err() {
+        tracing::error!("closing the writer failed");
+    }
+    served
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a reason to stop too.
+    drop(stopped.wait_for(|stop| *stop).await);
+}
