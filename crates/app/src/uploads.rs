@@ -60,8 +60,9 @@ pub struct Environment {
     pub tags: Vec<(String, String)>,
 }
 
-/// A report with what is known of its run.
-pub struct Submission {
+/// Where a report goes, and what is known beside it.
+#[derive(Debug, Clone)]
+pub struct Context {
     /// Where it goes.
     pub suite: Suite,
     /// Who brought it.
@@ -72,6 +73,12 @@ pub struct Submission {
     pub environment: Environment,
     /// How the report is written.
     pub format: Format,
+}
+
+/// A report with what is known of its run.
+pub struct Submission {
+    /// Where it goes, and what is known beside it.
+    pub context: Context,
     /// The report.
     pub body: Bytes,
     /// Most results it may have.
@@ -128,23 +135,30 @@ impl App {
 /// # Errors
 /// The report cannot be read.
 pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usize), Malformed> {
-    let Submission { suite, protocol, branches, environment, format, body, most_results } = submission;
+    let Submission { context, body, most_results } = submission;
     let options = casebook_formats::Options {
         most_results: Some(most_results),
-        working_directory: environment.working_directory.clone(),
-        location_prefix: environment.location_prefix.clone(),
+        working_directory: context.environment.working_directory.clone(),
+        location_prefix: context.environment.location_prefix.clone(),
         allow_truncated: false,
     };
-    let report = casebook_formats::parse(format, &body, &options)?;
-    let Report { results, mut problems, rejected, .. } = report;
-
-    let at = time_of(&environment, now, &mut problems);
-    let mut tags = checked_tags(environment.tags.clone(), None, &mut problems);
-    tags = core_tags(&environment).overlaid(&tags);
+    let report = casebook_formats::parse(context.format, &body, &options)?;
+    let rejected = report.rejected;
     // Results of native reports have no ids by which a repetition could be told.
-    let report_key: Option<Key> = (format != Format::Json && !results.is_empty())
-        .then(|| report_digest(environment.job.as_deref(), &digest(&body)));
+    let digest = (context.format != Format::Json && !report.results.is_empty())
+        .then(|| report_digest(context.environment.job.as_deref(), &digest(&body)));
     drop(body);
+    Ok((assemble(context, report, digest, now), rejected))
+}
+
+/// Makes the upload to be stored of a parsed report. Pure.
+#[must_use]
+pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Timestamp) -> NewUpload {
+    let Context { suite, protocol, branches, environment, format } = context;
+    let Report { results, mut problems, rejected, .. } = report;
+    let at = time_of(&environment, now, &mut problems);
+    let tags = checked_tags(environment.tags.clone(), None, &mut problems);
+    let tags = core_tags(&environment).overlaid(&tags);
 
     let mut builder =
         Builder { protocol, at, received_at: now, upload_tags: &tags, variants: Variants::default() };
@@ -164,7 +178,7 @@ pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usi
     });
     let repaired =
         problems.iter().filter(|problem| !problem.rejected && problem.record.is_some()).count() as i64;
-    let upload = NewUpload {
+    NewUpload {
         suite: suite.id,
         protocol,
         run_key: environment.key,
@@ -176,15 +190,14 @@ pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usi
         format: format_code(format),
         received_at: now,
         at,
-        digest: report_key,
+        digest,
         tags,
         variants,
         results: stored,
         repaired,
         rejected: rejected as i64,
         problems,
-    };
-    Ok((upload, rejected))
+    }
 }
 
 /// The number under which a format is stored.

@@ -1,8 +1,8 @@
 //! The few spellings in which SQLite differs from PostgreSQL, by name.
 //!
 //! Statements are written for PostgreSQL. For SQLite: `$1` becomes `?1` (SQLite numbers `$1` by first appearance, not by its
-//! digits), `= any($2)` reads a JSON list, `= any($2::bytea[])` a JSON list of hexadecimal keys, and `for update` goes away,
-//! because SQLite has one writer.
+//! digits), `= any($2)` reads a JSON list, `= any($2::bytea[])` a JSON list of hexadecimal keys, `/*+ NAME */` behind a table
+//! names the index that SQLite would not find by itself, and `for update` goes away, because SQLite has one writer.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
@@ -34,7 +34,13 @@ fn translate(sql: &str) -> String {
         rest = inner.get(end + 1..).unwrap_or("");
     }
     out.push_str(rest);
-    out.replace(" for update", "").replace('$', "?")
+    let mut out = out.replace(" for update", "").replace('$', "?");
+    while let Some(at) = out.find("/*+ ") {
+        let Some(end) = out[at..].find(" */") else { break };
+        let index = format!("indexed by {}", &out[at + "/*+ ".len()..at + end]);
+        out.replace_range(at..at + end + " */".len(), &index);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -48,6 +54,10 @@ mod tests {
                 "/* t */ select a from t where b = $2 and c = any($1) and k = any($3::bytea[]) for update"
             ),
             "/* t */ select a from t where b = ?2 and c in (select value from json_each(?1)) and k in (select unhex(value) from json_each(?3))"
+        );
+        assert_eq!(
+            for_sqlite("/* t */ select a from t /*+ t_by_a */ where b = $1"),
+            "/* t */ select a from t indexed by t_by_a where b = ?1"
         );
     }
 }

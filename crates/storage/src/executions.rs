@@ -11,14 +11,14 @@ use casebook_model::rollup::RollupCell;
 use casebook_model::time::Timestamp;
 use std::collections::{BTreeMap, HashSet};
 
-const HISTORY: &str = "/* executions.history */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
+pub(crate) const HISTORY: &str = "/* executions.history */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
      offset_ms, duration_us, external_hash from execution \
      where suite_id = $1 and test_id = $2 \
      and run_id in (select run_id from run where suite_id = $1 order by run_id desc limit $3) \
      order by run_id desc, attempt";
-const OF_RUN: &str = "/* executions.of_run */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
+pub(crate) const OF_RUN: &str = "/* executions.of_run */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
      offset_ms, duration_us, external_hash from execution where suite_id = $1 and run_id = $2 order by test_id, attempt";
-const UPLOADS_BETWEEN: &str = "/* executions.uploads_between */ select upload_id, run_id, branch from upload where suite_id = $1 and at >= $2 and at <= $3";
+pub(crate) const UPLOADS_BETWEEN: &str = "/* executions.uploads_between */ select upload_id, run_id, branch from upload where suite_id = $1 and at >= $2 and at <= $3";
 const MIXED: &str = "/* executions.mixed */ select failed.test_id, count(*) from \
        (select distinct failure.test_id, run.commit_sha from failure \
         join run on run.suite_id = failure.suite_id and run.run_id = failure.run_id \

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 
-const OF_RUN: &str = "/* failures.of_run */ select failure.test_id, failure.attempt, failure.outcome, failure.location, \
+pub(crate) const OF_RUN: &str = "/* failures.of_run */ select failure.test_id, failure.attempt, failure.outcome, failure.location, \
      failure.text_key, execution.upload_id, execution.duration_us, execution.offset_ms, upload.at, upload.branch, \
      upload.commit_sha, upload.tags, execution_tags.tags \
      from failure \

@@ -3,7 +3,7 @@
 //! The suite's counter row is locked first, so numbers, attempts, verdicts and the fold see uploads in one order, which is
 //! the order of commit. Executions are written sorted by (run, test, attempt): appends for a new run.
 
-mod plan;
+pub(crate) mod plan;
 mod rows;
 
 use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};

@@ -8,6 +8,7 @@ mod error;
 mod value;
 
 mod db;
+pub mod hot_reads;
 mod insert;
 mod migrate;
 mod pool;

@@ -11,11 +11,11 @@ use casebook_model::id::{SuiteId, TestId};
 use casebook_model::rollup::{RollupCell, RollupChunk, chunk_of};
 use std::collections::BTreeMap;
 
-const SOME: &str = "/* rollups.some */ select chunk, cells from rollup \
+pub(crate) const SOME: &str = "/* rollups.some */ select chunk, cells from rollup \
      where suite_id = $1 and day = $2 and branch_class = $3 and chunk = any($4)";
-const WINDOW: &str = "/* rollups.window */ select chunk, branch_class, cells from rollup \
+pub(crate) const WINDOW: &str = "/* rollups.window */ select chunk, branch_class, cells from rollup \
      where suite_id = $1 and day >= $2 and day <= $3";
-const OF_TEST: &str = "/* rollups.of_test */ select day, branch_class, cells from rollup \
+pub(crate) const OF_TEST: &str = "/* rollups.of_test */ select day, branch_class, cells from rollup \
      where suite_id = $1 and day = any($2) and branch_class = any($3) and chunk = $4 order by day, branch_class";
 const PUT: Insert = Insert {
     into: "rollup (suite_id, day, branch_class, chunk, cells)",

@@ -25,10 +25,14 @@ macro_rules! select {
 }
 
 const FIND: &str = select!("runs.find", "where suite_id = $1 and run_id = $2");
-const BY_KEYS: &str = select!("runs.by_keys", "where suite_id = $1 and run_key = any($2::bytea[])");
-const NEWEST: &str = select!("runs.newest", "where suite_id = $1 order by run_id desc limit $2 offset $3");
-const OF_COMMIT: &str =
-    select!("runs.of_commit", "where suite_id = $1 and commit_sha = $2 order by run_id desc limit $3");
+pub(crate) const BY_KEYS: &str =
+    select!("runs.by_keys", "/*+ run_by_key */ where suite_id = $1 and run_key = any($2::bytea[])");
+pub(crate) const NEWEST: &str =
+    select!("runs.newest", "where suite_id = $1 order by run_id desc limit $2 offset $3");
+pub(crate) const OF_COMMIT: &str = select!(
+    "runs.of_commit",
+    "/*+ run_by_commit */ where suite_id = $1 and commit_sha = $2 order by run_id desc limit $3"
+);
 const KEPT: &str = "/* runs.kept */ select runs_kept from suite_counter where suite_id = $1";
 
 const PUT: Insert = Insert {

@@ -9,17 +9,17 @@ use casebook_model::run::Protocol;
 use casebook_model::test::{Identity, Spelling, Test, TestAttributes, canonical_class_name};
 use std::collections::HashMap;
 
-const BY_IDS: &str = "/* tests.by_ids */ select test_id, class_name, name, location, file from test \
+pub(crate) const BY_IDS: &str = "/* tests.by_ids */ select test_id, class_name, name, location, file from test \
      where suite_id = $1 and test_id = any($2)";
-const LIST: &str = "/* tests.list */ select test_id, class_name, name, location, file from test \
+pub(crate) const LIST: &str = "/* tests.list */ select test_id, class_name, name, location, file from test \
      where suite_id = $1 order by test_id limit $2 offset $3";
 const COUNT: &str = "/* tests.count */ select tests from suite_counter where suite_id = $1";
-const BY_SPELLING: &str =
+pub(crate) const BY_SPELLING: &str =
     "/* tests.by_spelling */ select test_id from test_spelling where suite_id = $1 and spelling_key = $2";
 const BY_IDENTITY: &str =
     "/* tests.by_identity */ select test_id from test where suite_id = $1 and identity_key = $2";
-const SPELLINGS: &str = "/* tests.spellings */ select test_id, scope, name from test_spelling \
-     where suite_id = $1 and test_id = any($2) and protocol = $3 order by catalog_version";
+pub(crate) const SPELLINGS: &str = "/* tests.spellings */ select test_id, scope, name, catalog_version from test_spelling \
+     where suite_id = $1 and test_id = any($2) and protocol = $3";
 const LABELS: &str = "/* tests.labels */ select test_id, label from test_label where suite_id = $1 and test_id = any($2) order by label";
 const LABELLED: &str =
     "/* tests.labelled */ select test_id from test_label where suite_id = $1 and label = $2 order by test_id";
@@ -135,13 +135,14 @@ fn show(
     protocol: Protocol,
 ) -> Result<Vec<ShownTest>, StorageError> {
     let ids: Vec<i64> = tests.iter().map(|test| test.id.get()).collect();
-    // The latest spelling comes last and stays.
-    let spellings: HashMap<i64, (String, String)> = db
-        .query(SPELLINGS, &[suite.get().into(), Value::Ints(&ids), protocol.code().into()], |row| {
-            Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
-        })?
-        .into_iter()
-        .collect();
+    let mut spellings: HashMap<i64, (i64, (String, String))> = HashMap::new();
+    db.each(SPELLINGS, &[suite.get().into(), Value::Ints(&ids), protocol.code().into()], |row| {
+        let (test, version): (i64, i64) = (row.get(0)?, row.get(3)?);
+        if spellings.get(&test).is_none_or(|(latest, _)| *latest < version) {
+            spellings.insert(test, (version, (row.get(1)?, row.get(2)?)));
+        }
+        Ok(())
+    })?;
     let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
     db.each(LABELS, &[suite.get().into(), Value::Ints(&ids)], |row| {
         labels.entry(row.get(0)?).or_default().push(row.get(1)?);
@@ -149,8 +150,8 @@ fn show(
     })?;
     let shown = tests.into_iter().map(|test| {
         let (scope, name) = spellings
-            .get(&test.id.get())
-            .cloned()
+            .remove(&test.id.get())
+            .map(|(_, spelling)| spelling)
             .unwrap_or_else(|| (test.identity.class_name.clone(), test.identity.name.clone()));
         let labels = labels.remove(&test.id.get()).unwrap_or_default();
         ShownTest { test, scope, name, labels }

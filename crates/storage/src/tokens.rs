@@ -9,7 +9,7 @@ use casebook_model::token::{Reach, Scope, Token};
 
 const COLUMNS_INSERT: &str = "/* tokens.insert */ insert into token (hash, organization_id, suite_id, scope, branches, created_at) \
      values ($1, $2, $3, $4, $5, $6) returning token_id, organization_id, suite_id, scope, branches, created_at, hash";
-const FIND: &str = "/* tokens.find */ select token_id, organization_id, suite_id, scope, branches, created_at, hash from token \
+pub(crate) const FIND: &str = "/* tokens.find */ select token_id, organization_id, suite_id, scope, branches, created_at, hash from token \
      where hash = $1 and revoked_at is null";
 const LIST: &str = "/* tokens.list */ select token_id, organization_id, suite_id, scope, branches, created_at, hash from token \
      where revoked_at is null order by token_id";

@@ -122,6 +122,11 @@ impl ToSql for Value<'_> {
             Self::Text(value) => value.to_sql(ty, out),
             Self::Bytes(value) => value.to_sql(ty, out),
             Self::Ints(values) => match *ty {
+                Type::INT2_ARRAY => values
+                    .iter()
+                    .map(|value| i16::try_from(*value))
+                    .collect::<Result<Vec<_>, _>>()?
+                    .to_sql(ty, out),
                 Type::INT4_ARRAY => values
                     .iter()
                     .map(|value| i32::try_from(*value))

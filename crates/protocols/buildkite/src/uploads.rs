@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
-use casebook_app::uploads::Submission;
+use casebook_app::uploads::{Context, Submission};
 use casebook_model::public_id::Subject;
 use casebook_model::run::Protocol;
 use serde::Serialize;
@@ -38,15 +38,15 @@ pub(crate) async fn create(
     let suite = state.app.suite_for_records(&access).await?;
     let received = body::receive(&state, &headers, body).await?;
     let envelope = envelope::read(&headers, received.bytes.clone()).await?;
-    let submission = Submission {
+    let context = Context {
         suite: suite.clone(),
         protocol: Protocol::Buildkite,
         branches: access.branches,
         environment: envelope.environment,
         format: envelope.format,
-        body: envelope.data,
-        most_results: casebook_formats::MOST_RESULTS,
     };
+    let submission =
+        Submission { context, body: envelope.data, most_results: casebook_formats::MOST_RESULTS };
     let recorded = state.app.submit(submission).await?;
 
     let upload = state.app.public_id(Subject::Upload(suite.id, recorded.receipt.upload));

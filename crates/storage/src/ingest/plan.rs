@@ -8,7 +8,7 @@ use casebook_model::execution::{ExecutionFlags, Outcome};
 use casebook_model::id::{UploadId, VariantId};
 use casebook_model::verdict::Attempts;
 
-const PRIOR: &str = "/* ingest.prior */ select test_id, attempt, variant_id, outcome, external_hash, upload_id from execution \
+pub(crate) const PRIOR: &str = "/* ingest.prior */ select test_id, attempt, variant_id, outcome, external_hash, upload_id from execution \
      where suite_id = $1 and run_id = $2 and test_id = any($3)";
 
 /// Most results of one test in one run; public ids have no room for more.

@@ -1,0 +1,40 @@
+//! The statements whose plans decide how fast Casebook answers. Their plans are kept as snapshots in the tests, because both
+//! engines have been seen to choose badly when the text, the statistics or the version changed.
+
+use crate::value::Value;
+use crate::{executions, failures, ingest, rollups, runs, tests, tokens};
+
+/// A statement with values like those it meets.
+pub struct HotRead {
+    /// The statement.
+    pub sql: &'static str,
+    /// Values of a suite numbered 1.
+    pub values: Vec<Value<'static>>,
+}
+
+/// Every hot read.
+#[must_use]
+pub fn all() -> Vec<HotRead> {
+    const SUITE: Value<'_> = Value::Int(1);
+    const FEW: Value<'_> = Value::Ints(&[1, 2, 3]);
+    const KEY: Value<'_> = Value::Bytes(&[0; 16]);
+    let read = |sql, values: &[Value<'static>]| HotRead { sql, values: values.to_vec() };
+    vec![
+        read(tokens::FIND, &[Value::Bytes(&[0; 32])]),
+        read(runs::NEWEST, &[SUITE, Value::Int(30), Value::Int(0)]),
+        read(runs::BY_KEYS, &[SUITE, Value::Keys(&[[0; 16]])]),
+        read(runs::OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(16)]),
+        read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
+        read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
+        read(executions::UPLOADS_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),
+        read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),
+        read(failures::OF_RUN, &[SUITE, Value::Int(7), FEW, Value::Int(30), Value::Int(0)]),
+        read(rollups::SOME, &[SUITE, Value::Int(20_000), Value::Int(1), FEW]),
+        read(rollups::WINDOW, &[SUITE, Value::Int(20_000), Value::Int(20_007)]),
+        read(rollups::OF_TEST, &[SUITE, FEW, FEW, Value::Int(1)]),
+        read(tests::LIST, &[SUITE, Value::Int(30), Value::Int(0)]),
+        read(tests::BY_IDS, &[SUITE, FEW]),
+        read(tests::SPELLINGS, &[SUITE, FEW, Value::Int(1)]),
+        read(tests::BY_SPELLING, &[SUITE, KEY]),
+    ]
+}

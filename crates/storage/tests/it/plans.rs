@@ -1,0 +1,89 @@
+//! Snapshots of the plans of hot reads, without and with statistics. A changed plan is a change to look at:
+//! `UPDATE_PLANS=1` writes the new ones.
+
+use crate::builder::{Fixture, NOON};
+use casebook_model::execution::Outcome;
+use casebook_model::time::DAY_US;
+use casebook_storage::hot_reads;
+use casebook_testkit::{Engine, TestDatabase, both_engines};
+use std::fmt::Write as _;
+use std::path::Path;
+
+both_engines!(hot_reads_keep_their_plans);
+
+const TABLES: &[&str] = &[
+    "token",
+    "run",
+    "execution",
+    "failure",
+    "failure_text",
+    "execution_tags",
+    "upload",
+    "rollup",
+    "test",
+    "test_spelling",
+];
+
+fn hot_reads_keep_their_plans(database: &TestDatabase) {
+    let fixture = Fixture::new(database);
+    if database.engine() == Engine::Postgres {
+        // Statistics must come when this test says so.
+        for table in TABLES {
+            let off = format!("alter table {table} set (autovacuum_enabled = false)");
+            fixture.store.write(|db| db.batch(&off)).unwrap();
+        }
+    }
+    fill(&fixture);
+    let mut text = String::from("# without statistics\n");
+    text += &plans(&fixture);
+    match database.engine() {
+        Engine::Sqlite => fixture.store.refresh_statistics().unwrap(),
+        Engine::Postgres => fixture.store.write(|db| db.batch("analyze")).unwrap(),
+    }
+    text += "\n# with statistics\n";
+    text += &plans(&fixture);
+
+    let name = match database.engine() {
+        Engine::Sqlite => "sqlite.txt",
+        Engine::Postgres => "postgres.txt",
+    };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/plans").join(name);
+    if std::env::var_os("UPDATE_PLANS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text, expected, "plans differ from {}; look at them, then set UPDATE_PLANS=1", file.display());
+}
+
+/// 150 runs of 200 tests over 15 days.
+fn fill(fixture: &Fixture) {
+    for n in 0..150 {
+        let at = NOON.plus(-(150 - n) * DAY_US / 10);
+        let mut upload = fixture.upload(&format!("k{n}")).at(at).commit(&format!("c{}", n / 2));
+        for test in 0..200 {
+            let outcome = if (n + test) % 53 == 0 { Outcome::Failed } else { Outcome::Passed };
+            upload = upload.result(&format!("t{test}"), outcome);
+        }
+        fixture.record(&[upload.build()]);
+    }
+}
+
+fn plans(fixture: &Fixture) -> String {
+    let mut text = String::new();
+    for read in hot_reads::all() {
+        let plan = fixture.store.read(|db| {
+            if matches!(db, casebook_storage::Db::Postgres(_)) {
+                // These tables are small enough to be read whole; the real ones are not.
+                db.batch("set enable_seqscan = off")?;
+            }
+            db.plan(read.sql, &read.values)
+        });
+        let plan = plan.unwrap();
+        let name = read.sql.trim_start_matches("/* ").split(" */").next().unwrap();
+        writeln!(text, "\n{name}").unwrap();
+        for line in plan.lines() {
+            writeln!(text, "    {line}").unwrap();
+        }
+    }
+    text
+}
