@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::Suite;
 use casebook_model::token::{Reach, Scope};
-use casebook_storage::{Db, StorageError, suites, tokens, users};
+use casebook_storage::{StorageError, suites, tokens, users};
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
@@ -172,6 +172,18 @@ impl App {
         .ok_or(Denied::NoDefaultSuite)
     }
 
+    /// The suites of an organization that this access may read, by slug; none looks like an organization that is not there.
+    ///
+    /// # Errors
+    /// The access may only upload, or the database fails.
+    pub async fn readable_suites(&self, access: &Access, organization: &str) -> Result<Vec<Suite>, Denied> {
+        access.check_read(self.options.anonymous)?;
+        let all = self.read(suites::list).await?.into_iter();
+        Ok(all
+            .filter(|suite| suite.organization.slug.as_str() == organization && access.reaches(suite))
+            .collect())
+    }
+
     /// The suite `organization/suite`, if this access may read it.
     ///
     /// # Errors
@@ -208,7 +220,7 @@ impl Access {
     ///
     /// # Errors
     /// It may only upload.
-    pub fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
+    fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
         let open = self.extent == Extent::Anonymous && anonymous != Anonymous::None;
         if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
     }
@@ -218,21 +230,6 @@ impl Access {
     pub fn is_admin(&self) -> bool {
         self.scope == Scope::Admin
     }
-}
-
-/// The suites of an organization that `access` reaches, for callers inside a database read.
-///
-/// # Errors
-/// The database fails.
-pub fn reachable_suites(
-    db: &mut Db<'_>,
-    access: &Access,
-    organization: &str,
-) -> Result<Vec<Suite>, StorageError> {
-    let all = suites::list(db)?.into_iter();
-    Ok(all
-        .filter(|suite| suite.organization.slug.as_str() == organization && access.reaches(suite))
-        .collect())
 }
 
 #[cfg(test)]

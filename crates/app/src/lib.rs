@@ -5,20 +5,25 @@ pub mod clock;
 mod group_commit;
 pub mod metrics;
 pub mod passwords;
+pub mod runs;
 pub mod secrets;
 pub mod setup;
+pub mod tests;
 pub mod uploads;
 
 mod background;
 
 use casebook_model::public_id::{PublicIdKey, Subject};
 use casebook_model::time::Timestamp;
-use casebook_storage::{Db, StorageError, Store, catalog::Catalogs};
+use casebook_storage::{Db, Store, catalog::Catalogs};
 use clock::Clock;
 use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
 use std::sync::Arc;
+
+pub use casebook_storage::StorageError;
+pub use casebook_storage::page::{Listed, Page};
 
 /// Who may do what without a credential, in suite `default/default` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,14 +95,6 @@ impl App {
     pub fn graphql_id(&self, kind: &str, public_id: &str) -> String {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode(format!("{kind}---{public_id}"))
-    }
-
-    /// Whether `access` may read.
-    ///
-    /// # Errors
-    /// It may only upload.
-    pub fn check_read(&self, access: &access::Access) -> Result<(), access::Denied> {
-        access.check_read(self.options.anonymous)
     }
 
     /// Where people and programs reach the server, without a final slash.

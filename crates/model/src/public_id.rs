@@ -167,7 +167,7 @@ fn format_uuid8(bits: u128) -> String {
 fn parse_uuid8(text: &str) -> Option<u128> {
     let uuid = parse_uuid(text)?;
     (uuid >> 76 & 0xf == 8 && uuid >> 62 & 0x3 == 2)
-        .then(|| ((uuid >> 80) << 74) | ((uuid >> 64 & ((1 << 12) - 1)) << 62) | (uuid & ((1 << 62) - 1)))
+        .then_some(((uuid >> 80) << 74) | ((uuid >> 64 & ((1 << 12) - 1)) << 62) | (uuid & ((1 << 62) - 1)))
 }
 
 /// The 128 bits of a UUID in its usual form with dashes, in either case.

@@ -23,6 +23,9 @@ const MOST_ROWS: usize = 64;
 /// From this many rows on, PostgreSQL's COPY is worth its round trips.
 const COPY_FROM: usize = 256;
 
+/// Texts by table, conflict rule and number of rows.
+type Statements = HashMap<(&'static str, &'static str, usize), &'static str>;
+
 impl Insert {
     /// Inserts `values`, row after row. Rows must be unique within one call when `conflict` updates.
     ///
@@ -60,8 +63,7 @@ impl Insert {
     }
 
     fn statement(&self, rows: usize) -> &'static str {
-        static STATEMENTS: LazyLock<Mutex<HashMap<(&'static str, &'static str, usize), &'static str>>> =
-            LazyLock::new(Mutex::default);
+        static STATEMENTS: LazyLock<Mutex<Statements>> = LazyLock::new(Mutex::default);
         let mut statements = STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner);
         statements.entry((self.into, self.conflict, rows)).or_insert_with(|| {
             let mut sql = format!("/* insert.{rows} */ insert into {} values ", self.into);

@@ -71,7 +71,7 @@ pub(crate) fn insert(
     uploads: &[NewUpload],
     received: &[Received],
 ) -> Result<(), StorageError> {
-    let recorded: Vec<(&NewUpload, &Received, Option<String>, Option<Vec<u8>>)> = uploads
+    let recorded: Vec<_> = uploads
         .iter()
         .zip(received)
         .filter(|(_, received)| received.recorded)

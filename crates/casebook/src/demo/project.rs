@@ -216,11 +216,11 @@ fn result(
     }
     if test.file.contains("checkout") && random.share() < 0.1 {
         result["history"]["children"] = json!([{
-            "section": "sql",
+            "section": "http",
             "start_at": clock,
             "end_at": clock + seconds / 3.0,
             "duration": seconds / 3.0,
-            "detail": { "query": "select * from basket where customer = ?" },
+            "detail": { "method": "GET", "url": "https://api.example/basket", "lib": "requests" },
         }]);
     }
     result

@@ -88,7 +88,7 @@ fn read_json(body: &Bytes) -> Result<Envelope, ApiError> {
         Some(Value::Object(tags)) => texts(tags),
         _ => Vec::new(),
     };
-    let environment = environment(texts(run_env), tags)?;
+    let environment = environment(&texts(run_env), tags)?;
     let data =
         members.data.filter(|data| data.get() != "null").ok_or_else(|| unprocessable("data is missing"))?;
     let data = match format {
@@ -140,7 +140,7 @@ async fn read_multipart(boundary: String, body: Bytes) -> Result<Envelope, ApiEr
     }
     // An empty field means "not given" (2.4).
     run_env.retain(|(_, value)| !value.is_empty());
-    let environment = environment(run_env, tags)?;
+    let environment = environment(&run_env, tags)?;
     let data = data.ok_or_else(|| unprocessable("data is missing"))?;
     Ok(Envelope { format, environment, data })
 }
@@ -163,7 +163,7 @@ fn texts(object: Map<String, Value>) -> Vec<(String, String)> {
         .collect()
 }
 
-fn environment(run_env: Vec<(String, String)>, tags: Vec<(String, String)>) -> Result<Environment, ApiError> {
+fn environment(run_env: &[(String, String)], tags: Vec<(String, String)>) -> Result<Environment, ApiError> {
     let find = |name: &str| {
         let entry = run_env.iter().rev().find(|(key, value)| key == name && !value.is_empty());
         entry.map(|(_, value)| value.clone())

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use casebook_app::StorageError;
 use casebook_app::access::Denied;
 use casebook_app::uploads::{NotAccepted, NotRecorded};
 use casebook_formats::Malformed;
-use casebook_storage::StorageError;
 use serde_json::json;
 
 /// Why a request is refused.

@@ -7,17 +7,15 @@ use crate::{State, readable_suite, suite_url, suite_web_url};
 use axum::extract::{self, Path};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use casebook_app::App;
+use casebook_app::runs::FailedExecution;
+use casebook_app::tests::ShownTest;
+use casebook_app::{App, Listed};
 use casebook_model::execution::seconds_from_us;
-use casebook_model::id::TestId;
 use casebook_model::public_id::Subject;
 use casebook_model::run::Protocol;
 use casebook_model::suite::Suite;
-use casebook_storage::failures::{self, FailedExecution};
-use casebook_storage::page::Listed;
-use casebook_storage::tests::{self, ShownTest};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// A failed execution on the wire.
 #[derive(Serialize)]
@@ -60,29 +58,13 @@ pub(crate) async fn list(
     let pager = Pager::from_query(&query)?;
     let url = format!("{}/runs/{run}/failed_executions", suite_url(&state.app, &suite));
     let run = run_in(&state.app, suite.id, &run).await?;
-    let (suite_id, page) = (suite.id, pager.page());
-    let (failed, shown) = state
-        .app
-        .read(move |db| {
-            let failed = failures::of_run(db, &run, page)?;
-            let mut ids: Vec<TestId> = failed.items.iter().map(|execution| execution.id.test).collect();
-            ids.dedup();
-            let shown = tests::by_ids(db, suite_id, &ids, Protocol::Buildkite)?;
-            Ok((failed, shown))
-        })
-        .await?;
-    let shown: HashMap<TestId, ShownTest> = shown.into_iter().map(|shown| (shown.test.id, shown)).collect();
+    let listed = state.app.failed_executions(run, Protocol::Buildkite, pager.page()).await?;
     let expanded = query.get("include_failure_expanded") == Some("true");
-    let total = failed.total;
-    let items: Vec<FailedExecutionJson> = failed
-        .items
-        .into_iter()
-        .map(|execution| {
-            let shown = shown.get(&execution.id.test);
-            to_json(&state.app, &suite, execution, shown, expanded)
-        })
-        .collect();
-    Ok(pager.answer(&url, &query, &Listed { items, total }))
+    let rows = listed.items.into_iter();
+    let items =
+        rows.map(|(execution, shown)| to_json(&state.app, &suite, execution, shown.as_ref(), expanded));
+    let listed = Listed { items: items.collect(), total: listed.total };
+    Ok(pager.answer(&url, &query, &listed))
 }
 
 fn to_json(

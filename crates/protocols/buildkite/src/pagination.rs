@@ -4,7 +4,7 @@ use crate::error::ApiError;
 use axum::Json;
 use axum::http::header::{HeaderValue, LINK};
 use axum::response::{IntoResponse, Response};
-use casebook_storage::page::{Listed, Page};
+use casebook_app::{Listed, Page};
 use serde::Serialize;
 
 const DEFAULT_SIZE: i64 = 30;

@@ -7,13 +7,11 @@ use axum::Json;
 use axum::extract::{self, Path};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use casebook_app::App;
+use casebook_app::{App, Listed};
 use casebook_model::id::SuiteId;
 use casebook_model::public_id::{Subject, parse_uuid};
 use casebook_model::run::{Protocol, Run};
 use casebook_model::suite::Suite;
-use casebook_storage::page::Listed;
-use casebook_storage::runs;
 use serde::Serialize;
 
 /// A run on the wire.
@@ -66,13 +64,11 @@ pub(crate) async fn list(
     let query = Query::new(query);
     let pager = Pager::from_query(&query)?;
     let (id, page) = (suite.id, pager.page());
-    let listed = match query.get("build_id").map(str::to_owned) {
-        None => state.app.read(move |db| runs::list(db, id, page)).await?,
+    let listed = match query.get("build_id") {
+        None => state.app.runs(id, page).await?,
         Some(build) => {
-            let key = Protocol::Buildkite.run_key(&build);
-            let found = state.app.read(move |db| runs::find_by_keys(db, id, &[key])).await?;
-            let found: Vec<Run> =
-                found.into_iter().map(|(_, run)| run).filter(|run| build_id(run).is_some()).collect();
+            let found = state.app.run_by_key(id, Protocol::Buildkite, build).await?;
+            let found: Vec<Run> = found.into_iter().filter(|run| build_id(run).is_some()).collect();
             let total = found.len() as i64;
             Listed { items: if page.offset == 0 { found } else { Vec::new() }, total }
         }
@@ -95,11 +91,5 @@ pub(crate) async fn find(
 
 /// The run with that public id, if it belongs to `suite`.
 pub(crate) async fn run_in(app: &App, suite: SuiteId, public_id: &str) -> Result<Run, ApiError> {
-    let Some(Subject::Run(of, run)) = app.subject(public_id) else {
-        return Err(ApiError::NotFound("no such run"));
-    };
-    if of != suite {
-        return Err(ApiError::NotFound("no such run"));
-    }
-    app.read(move |db| runs::find(db, suite, run)).await?.ok_or(ApiError::NotFound("no such run"))
+    app.run(suite, public_id).await?.ok_or(ApiError::NotFound("no such run"))
 }

@@ -7,11 +7,9 @@ use axum::Json;
 use axum::extract::{self, Path};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use casebook_app::App;
-use casebook_app::access::reachable_suites;
+use casebook_app::{App, Listed};
 use casebook_model::public_id::Subject;
 use casebook_model::suite::Suite;
-use casebook_storage::page::Listed;
 use serde::Serialize;
 
 /// A suite on the wire.
@@ -59,11 +57,10 @@ pub(crate) async fn list(
     extract::Query(query): extract::Query<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
     let access = authenticate(&state.app, &headers).await?;
-    state.app.check_read(&access)?;
     let query = Query::new(query);
     let pager = Pager::from_query(&query)?;
     let url = format!("{}/v2/analytics/organizations/{organization}/suites", state.app.public_url());
-    let suites = state.app.read(move |db| reachable_suites(db, &access, &organization)).await?;
+    let suites = state.app.readable_suites(&access, &organization).await?;
     if suites.is_empty() {
         return Err(ApiError::NotFound("no such organization"));
     }

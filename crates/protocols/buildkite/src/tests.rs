@@ -2,26 +2,22 @@
 
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
-use crate::window::{Window, wants_metrics};
+use crate::window::{self, wants_metrics};
 use crate::{State, readable_suite, suite_url, suite_web_url};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{self, Path};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use casebook_app::App;
+use casebook_app::tests::{ShownTest, TestOrder, mean_seconds, reliability};
+use casebook_app::{App, Listed};
 use casebook_model::execution::seconds_from_us;
-use casebook_model::id::TestId;
 use casebook_model::public_id::Subject;
 use casebook_model::rollup::RollupCell;
 use casebook_model::run::Protocol;
 use casebook_model::suite::Suite;
 use casebook_model::test::Spelling;
-use casebook_storage::page::Listed;
-use casebook_storage::tests::{self, ShownTest};
 use serde::Serialize;
-use std::cmp::Ordering;
-use std::collections::HashMap;
 
 /// A test on the wire; `find` leaves the labels out too.
 #[derive(Serialize)]
@@ -75,7 +71,7 @@ impl Metrics {
         let seconds = |us: u64| timed.then(|| seconds_from_us(us.cast_signed()));
         Self {
             reliability: reliability(cell),
-            duration_avg: duration_avg(cell),
+            duration_avg: mean_seconds(cell),
             duration_sum: seconds(cell.duration_sum_us),
             duration_min: seconds(cell.duration_min_us),
             duration_max: seconds(cell.duration_max_us),
@@ -89,16 +85,6 @@ impl Metrics {
             },
         }
     }
-}
-
-/// passed / (passed + failed); nothing else counts.
-fn reliability(cell: &RollupCell) -> Option<f64> {
-    let judged = cell.passed + cell.failed + cell.error;
-    (judged > 0).then(|| cell.passed as f64 / judged as f64)
-}
-
-fn duration_avg(cell: &RollupCell) -> Option<f64> {
-    (cell.timed > 0).then(|| cell.duration_sum_us as f64 / cell.timed as f64 / 1e6)
 }
 
 fn to_json(app: &App, suite: &Suite, shown: ShownTest, labels: bool, cell: Option<&RollupCell>) -> TestJson {
@@ -133,15 +119,7 @@ pub(crate) async fn list(
     let (id, page) = (suite.id, pager.page());
     let label = query.get("label").map(str::to_owned);
     if !wants_metrics(&headers)? {
-        let listed = match label {
-            None => state.app.read(move |db| tests::list(db, id, Protocol::Buildkite, page)).await?,
-            Some(label) => {
-                state
-                    .app
-                    .read(move |db| tests::list_labelled(db, id, Protocol::Buildkite, &label, page))
-                    .await?
-            }
-        };
+        let listed = state.app.tests(id, Protocol::Buildkite, label, page).await?;
         let rows = listed.items.into_iter();
         let items = rows.map(|shown| to_json(&state.app, &suite, shown, true, None)).collect();
         return Ok(pager.answer(&url, &query, &Listed { items, total: listed.total }));
@@ -150,40 +128,12 @@ pub(crate) async fn list(
     if let Some(filter) = NOT_YET.iter().find(|filter| query.get(filter).is_some()) {
         return Err(ApiError::Unprocessable(format!("this server cannot filter tests by {filter} yet")));
     }
-    let window = Window::from_query(&query, state.app.now())?;
-    let order = Order::from_query(&query)?;
-    let (total, rows) = state
-        .app
-        .read(move |db| {
-            let mut cells = window.all(db, id)?;
-            cells.retain(|(_, cell)| cell.executions() > 0);
-            if let Some(label) = label {
-                let labelled = tests::labelled(db, id, &label)?;
-                cells.retain(|(test, _)| labelled.contains(test));
-            }
-            order.sort(&mut cells);
-            let total = cells.len() as i64;
-            let cells: HashMap<TestId, (usize, RollupCell)> = cells
-                .into_iter()
-                .enumerate()
-                .skip(page.offset as usize)
-                .take(page.limit as usize)
-                .map(|(place, (test, cell))| (test, (place, cell)))
-                .collect();
-            let mut ids: Vec<TestId> = cells.keys().copied().collect();
-            ids.sort_unstable_by_key(|test| cells[test].0);
-            let shown = tests::by_ids(db, id, &ids, Protocol::Buildkite)?;
-            let rows = shown.into_iter().map(|shown| {
-                let cell = cells[&shown.test.id].1;
-                (shown, cell)
-            });
-            let rows: Vec<(ShownTest, RollupCell)> = rows.collect();
-            Ok((total, rows))
-        })
-        .await?;
-    let items =
-        rows.into_iter().map(|(shown, cell)| to_json(&state.app, &suite, shown, true, Some(&cell))).collect();
-    Ok(pager.answer(&url, &query, &Listed { items, total }))
+    let window = window::from_query(&query, state.app.now())?;
+    let order = order_from_query(&query)?;
+    let listed = state.app.tests_in(id, Protocol::Buildkite, window, label, order, page).await?;
+    let rows = listed.items.into_iter();
+    let items = rows.map(|(shown, cell)| to_json(&state.app, &suite, shown, true, Some(&cell))).collect();
+    Ok(pager.answer(&url, &query, &Listed { items, total: listed.total }))
 }
 
 /// `GET .../tests/{test}`
@@ -195,24 +145,11 @@ pub(crate) async fn find(
 ) -> Result<Json<TestJson>, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
     let window = match wants_metrics(&headers)? {
-        true => Some(Window::from_query(&Query::new(query), state.app.now())?),
+        true => Some(window::from_query(&Query::new(query), state.app.now())?),
         false => None,
     };
-    let id = suite.id;
-    let missing = ApiError::NotFound("no such test");
-    let Some(Subject::Test(of, test)) = state.app.subject(&test) else { return Err(missing) };
-    if of != id {
-        return Err(missing);
-    }
-    let found = state
-        .app
-        .read(move |db| {
-            let Some(shown) = tests::find(db, id, test, Protocol::Buildkite)? else { return Ok(None) };
-            let cell = window.map(|window| window.of_test(db, id, test)).transpose()?;
-            Ok(Some((shown, cell)))
-        })
-        .await?;
-    let (shown, cell) = found.ok_or(missing)?;
+    let found = state.app.test(suite.id, &test, Protocol::Buildkite, window).await?;
+    let (shown, cell) = found.ok_or(ApiError::NotFound("no such test"))?;
     Ok(Json(to_json(&state.app, &suite, shown, true, cell.as_ref())))
 }
 
@@ -236,64 +173,33 @@ pub(crate) async fn find_by_name(
         let message = "the body must be a JSON object with the members scope and name".to_owned();
         if error.is_data() { ApiError::Unprocessable(message) } else { ApiError::BadRequest(message) }
     })?;
-    let id = suite.id;
-    let found = state
-        .app
-        .read(move |db| {
-            let spelling = Spelling {
-                protocol: Protocol::Buildkite,
-                scope: wanted.scope.unwrap_or_default().into(),
-                name: wanted.name.into(),
-            };
-            match tests::find_by_spelling(db, id, &spelling)? {
-                Some(test) => tests::find(db, id, test, Protocol::Buildkite),
-                None => Ok(None),
-            }
-        })
-        .await?;
+    let spelling = Spelling {
+        protocol: Protocol::Buildkite,
+        scope: wanted.scope.unwrap_or_default().into(),
+        name: wanted.name.into(),
+    };
+    let found = state.app.test_by_spelling(suite.id, spelling).await?;
     let shown = found.ok_or(ApiError::NotFound("no such test"))?;
     Ok(Json(to_json(&state.app, &suite, shown, false, None)))
 }
 
-/// How a list is sorted. Tests without a value come last either way; ties by first arrival.
-#[derive(Debug, Clone, Copy)]
-struct Order {
-    by: fn(&RollupCell) -> Option<f64>,
-    ascending: bool,
-}
-
-impl Order {
-    fn from_query(query: &Query) -> Result<Self, ApiError> {
-        let by: fn(&RollupCell) -> Option<f64> = match query.get("sort_by").unwrap_or("duration_avg") {
-            "duration_avg" => duration_avg,
-            "duration_sum" => |cell| (cell.timed > 0).then_some(cell.duration_sum_us as f64),
-            "duration_min" => |cell| (cell.timed > 0).then_some(cell.duration_min_us as f64),
-            "duration_max" => |cell| (cell.timed > 0).then_some(cell.duration_max_us as f64),
-            "reliability" => reliability,
-            _ => {
-                let message =
-                    "sort_by must be duration_avg, duration_sum, duration_min, duration_max or reliability";
-                return Err(ApiError::BadRequest(message.to_owned()));
-            }
-        };
-        let ascending = match query.get("order").unwrap_or("desc") {
-            "asc" => true,
-            "desc" => false,
-            _ => return Err(ApiError::BadRequest("order must be asc or desc".to_owned())),
-        };
-        Ok(Self { by, ascending })
-    }
-
-    fn sort(self, cells: &mut [(TestId, RollupCell)]) {
-        cells.sort_by(|(left_id, left), (right_id, right)| {
-            let values = match ((self.by)(left), (self.by)(right)) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some(left), Some(right)) if self.ascending => left.total_cmp(&right),
-                (Some(left), Some(right)) => right.total_cmp(&left),
-            };
-            values.then(left_id.cmp(right_id))
-        });
-    }
+fn order_from_query(query: &Query) -> Result<TestOrder, ApiError> {
+    let by: fn(&RollupCell) -> Option<f64> = match query.get("sort_by").unwrap_or("duration_avg") {
+        "duration_avg" => mean_seconds,
+        "duration_sum" => |cell| (cell.timed > 0).then_some(cell.duration_sum_us as f64),
+        "duration_min" => |cell| (cell.timed > 0).then_some(cell.duration_min_us as f64),
+        "duration_max" => |cell| (cell.timed > 0).then_some(cell.duration_max_us as f64),
+        "reliability" => reliability,
+        _ => {
+            let message =
+                "sort_by must be duration_avg, duration_sum, duration_min, duration_max or reliability";
+            return Err(ApiError::BadRequest(message.to_owned()));
+        }
+    };
+    let ascending = match query.get("order").unwrap_or("desc") {
+        "asc" => true,
+        "desc" => false,
+        _ => return Err(ApiError::BadRequest("order must be asc or desc".to_owned())),
+    };
+    Ok(TestOrder { by, ascending })
 }

@@ -1,5 +1,7 @@
 //! Every test of storage runs on SQLite and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails has failed the test")]
+
 mod builder;
 
 mod access;
