@@ -1,0 +1,153 @@
+//! A report while it is being read: counts records, applies the rules that hold for every format.
+
+use crate::{Malformed, Options};
+use casebook_model::failure::{Failure, LONGEST_TEXT};
+use casebook_model::report::{Problem, Report, ReportedResult};
+
+/// Longest sentence of a problem, in bytes.
+const LONGEST_MESSAGE: usize = 400;
+
+/// Most failures, and most earlier attempts, that one result may tell.
+pub(crate) const MOST_FAILURES: usize = 100;
+
+/// The report so far.
+pub(crate) struct Gathering {
+    report: Report,
+    seen: usize,
+    most: usize,
+    /// Whether a text may hold U+0000, which no database text can.
+    nul_possible: bool,
+}
+
+impl Gathering {
+    pub(crate) fn new(options: &Options, nul_possible: bool) -> Self {
+        Self {
+            report: Report::default(),
+            seen: 0,
+            most: options.most_results.unwrap_or(usize::MAX),
+            nul_possible,
+        }
+    }
+
+    /// Counts the next record, and says whether it is still worth reading: beyond the limit only the number matters.
+    pub(crate) fn next_record(&mut self) -> bool {
+        self.seen += 1;
+        self.seen <= self.most
+    }
+
+    /// Adds the current record as a usable result.
+    pub(crate) fn keep(&mut self, mut result: ReportedResult) {
+        if self.nul_possible && replace_nul(&mut result) {
+            self.repaired("NUL characters, which cannot be stored, were replaced by U+FFFD");
+        }
+        if limit_failures(&mut result) {
+            self.repaired(format!("failures beyond the first {MOST_FAILURES} were left out"));
+        }
+        if limit_texts(&mut result) {
+            self.repaired(format!("the failure text was cut to {} KiB", LONGEST_TEXT / 1024));
+        }
+        self.report.results.push(result);
+    }
+
+    /// Notes that the current record cannot be used.
+    pub(crate) fn reject(&mut self, message: impl Into<String>) {
+        self.report.rejected += 1;
+        self.note(Some(self.seen), true, message.into());
+    }
+
+    /// Notes something about the current record, which is kept all the same.
+    pub(crate) fn repaired(&mut self, message: impl Into<String>) {
+        self.note(Some(self.seen), false, message.into());
+    }
+
+    /// Notes something about the report as a whole.
+    pub(crate) fn noticed(&mut self, message: impl Into<String>) {
+        self.note(None, false, message.into());
+    }
+
+    /// Sentences quote the report, so they may be as long and as odd as it is.
+    fn note(&mut self, record: Option<usize>, rejected: bool, mut message: String) {
+        if message.len() > LONGEST_MESSAGE {
+            message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+            message.push('…');
+        }
+        if message.contains('\0') {
+            message = message.replace('\0', "\u{FFFD}");
+        }
+        self.report.problems.push(Problem { record, rejected, message });
+    }
+
+    /// Notes that the report broke off.
+    pub(crate) fn truncated(&mut self, message: impl Into<String>) {
+        self.report.truncated = true;
+        self.noticed(message);
+    }
+
+    pub(crate) fn results(&mut self) -> &mut [ReportedResult] {
+        &mut self.report.results
+    }
+
+    /// The report, unless it holds too many results.
+    pub(crate) fn finish(self) -> Result<Report, Malformed> {
+        if self.seen > self.most {
+            return Err(Malformed::TooManyResults { count: self.seen, most: self.most });
+        }
+        Ok(self.report)
+    }
+}
+
+/// Cuts lists of failures that are too long; says whether there were any.
+fn limit_failures(result: &mut ReportedResult) -> bool {
+    let mut cut = result.earlier.len() > MOST_FAILURES;
+    result.earlier.truncate(MOST_FAILURES);
+    let earlier = result.earlier.iter_mut().map(|attempt| &mut attempt.failure);
+    for failure in result.failure.iter_mut().chain(earlier) {
+        cut |= failure.details.len() > MOST_FAILURES;
+        failure.details.truncate(MOST_FAILURES);
+    }
+    cut
+}
+
+/// Cuts failure texts that are too long; says whether there were any.
+fn limit_texts(result: &mut ReportedResult) -> bool {
+    let own = result.failure.as_mut().is_some_and(Failure::limit);
+    result.earlier.iter_mut().fold(own, |cut, attempt| attempt.failure.limit() | cut)
+}
+
+/// Replaces every NUL character; says whether there were any.
+fn replace_nul(result: &mut ReportedResult) -> bool {
+    let ReportedResult {
+        external_id,
+        scope,
+        name,
+        location,
+        file,
+        outcome: _,
+        pending: _,
+        instance: _,
+        duration_us: _,
+        started_at: _,
+        failure,
+        earlier,
+        spans: _, // JSON text, where a NUL character is only ever an escape.
+        tags,
+    } = result;
+    let texts = [external_id, location, file].into_iter().flatten().chain([scope, name]);
+    let failures = failure.iter_mut().chain(earlier.iter_mut().map(|attempt| &mut attempt.failure));
+    let lines = failures.flat_map(|failure| {
+        let details = failure.details.iter_mut();
+        failure
+            .reason
+            .iter_mut()
+            .chain(details.flat_map(|detail| detail.expanded.iter_mut().chain(detail.backtrace.iter_mut())))
+    });
+    let tags = tags.iter_mut().flat_map(|(key, value)| [key, value]);
+    let mut replaced = false;
+    for text in texts.chain(lines).chain(tags) {
+        if text.contains('\0') {
+            *text = text.replace('\0', "\u{FFFD}");
+            replaced = true;
+        }
+    }
+    replaced
+}

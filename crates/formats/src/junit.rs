@@ -1,0 +1,289 @@
+//! JUnit XML in every dialect: events in, results out, without a tree.
+//!
+//! The names of elements are compared without their namespace prefix. Outside of a testcase any element may hold suites
+//! and testcases; inside of one only the elements that tell its outcome are looked at.
+
+mod case;
+mod characters;
+mod encoding;
+mod seconds;
+mod suite;
+mod verdict;
+
+use crate::gathering::Gathering;
+use crate::instances::Names;
+use crate::{Malformed, Options};
+use case::{Case, Child};
+use casebook_model::report::Report;
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+use suite::{Durations, Suite};
+
+/// Deepest nesting of elements that is read.
+const DEEPEST: usize = 64;
+
+pub(crate) fn parse(bytes: &[u8], options: &Options) -> Result<Report, Malformed> {
+    let decoded = encoding::decode(bytes);
+    let mut walk = Walk::new(options);
+    if let Some(problem) = decoded.problem {
+        walk.gathering.noticed(problem);
+    }
+    match walk.read(&decoded.text) {
+        Ok(()) => {}
+        Err(Malformed::NotXml(sentence)) if options.allow_truncated && walk.roots > 0 => {
+            walk.gathering.truncated(format!("the report breaks off, what had closed was kept: {sentence}"));
+        }
+        Err(refusal) => return Err(refusal),
+    }
+    walk.durations.settle(walk.suites, walk.gathering.results());
+    walk.names.number(walk.gathering.results());
+    walk.gathering.finish()
+}
+
+/// What an open element is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// May hold suites and testcases.
+    Container,
+    /// Likewise, with a name and counters of its own.
+    Suite,
+    /// A testcase.
+    Case,
+    /// An element that tells an outcome, or one inside of it: its text counts.
+    Outcome,
+    /// Its content does not count.
+    Ignored,
+}
+
+/// Where the reader is, and what it has found.
+struct Walk {
+    gathering: Gathering,
+    names: Names,
+    durations: Durations,
+    open: Vec<Place>,
+    suites: Vec<Suite>,
+    /// File of the last "Root Suite", which Mocha's reporters name there for the suites that follow.
+    root_file: Option<String>,
+    case: Option<Case>,
+    roots: usize,
+}
+
+impl Walk {
+    fn new(options: &Options) -> Self {
+        Self {
+            gathering: Gathering::new(options, false),
+            names: Names::default(),
+            durations: Durations::default(),
+            open: Vec::new(),
+            suites: Vec::new(),
+            root_file: None,
+            case: None,
+            roots: 0,
+        }
+    }
+
+    /// Reads to the end, or to what is not well-formed.
+    fn read(&mut self, text: &str) -> Result<(), Malformed> {
+        let mut reader = Reader::from_str(text);
+        reader.config_mut().allow_dangling_amp = true;
+        loop {
+            let event = reader.read_event().map_err(|error| {
+                Malformed::NotXml(format!("{error}, at byte {}", reader.error_position()))
+            })?;
+            match event {
+                Event::Start(element) => self.start(&element)?,
+                Event::Empty(element) => {
+                    self.start(&element)?;
+                    self.end();
+                }
+                Event::End(_) => self.end(),
+                Event::Text(text) => self.text(&text.into_inner())?,
+                Event::CData(text) => self.cdata(&text.into_inner())?,
+                Event::GeneralRef(name) => self.reference(&name.into_inner())?,
+                Event::Eof => return self.finish(),
+                Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::DocType(_) => {}
+            }
+        }
+    }
+
+    fn finish(&self) -> Result<(), Malformed> {
+        if !self.open.is_empty() {
+            return Err(Malformed::NotXml("it ends before all of its elements are closed".to_owned()));
+        }
+        if self.roots == 0 {
+            return Err(Malformed::NotXml("it holds no element".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, element: &BytesStart<'_>) -> Result<(), Malformed> {
+        if self.open.len() >= DEEPEST {
+            return Err(Malformed::WrongShape(format!("elements are nested deeper than {DEEPEST} levels")));
+        }
+        let name = element.local_name();
+        let place = match (self.open.last(), name.as_ref()) {
+            (None, "testsuites") => self.root(Place::Container),
+            (None, "testsuite") => {
+                self.root(Place::Suite);
+                self.start_suite(element)?
+            }
+            (None, other) => {
+                return Err(Malformed::WrongShape(format!(
+                    "the root element is <{other}>, not <testsuites> or <testsuite>"
+                )));
+            }
+            (Some(Place::Container | Place::Suite), "testsuite") => self.start_suite(element)?,
+            (Some(Place::Container | Place::Suite), "testcase") => self.start_case(element)?,
+            (Some(Place::Container | Place::Suite), "properties" | "system-out" | "system-err") => {
+                characters::check(element.attributes_raw())?;
+                Place::Ignored
+            }
+            (Some(Place::Container | Place::Suite), _) => {
+                characters::check(element.attributes_raw())?;
+                Place::Container
+            }
+            (Some(Place::Case), name) => self.start_child(element, name)?,
+            (Some(Place::Outcome), "system-out" | "system-err") | (Some(Place::Ignored), _) => {
+                characters::check(element.attributes_raw())?;
+                Place::Ignored
+            }
+            (Some(Place::Outcome), _) => Place::Outcome,
+        };
+        self.open.push(place);
+        Ok(())
+    }
+
+    fn root(&mut self, place: Place) -> Place {
+        self.roots += 1;
+        self.root_file = None;
+        place
+    }
+
+    fn start_suite(&mut self, element: &BytesStart<'_>) -> Result<Place, Malformed> {
+        let mut suite = Suite::read(element)?;
+        if suite.name == "Root Suite" {
+            self.root_file.clone_from(&suite.file);
+        }
+        if suite.file.is_none() {
+            let outer = self.suites.last().and_then(|outer| outer.file.as_ref());
+            suite.file = outer.or(self.root_file.as_ref()).cloned();
+        }
+        self.durations.saw(suite.time);
+        self.suites.push(suite);
+        Ok(Place::Suite)
+    }
+
+    fn start_case(&mut self, element: &BytesStart<'_>) -> Result<Place, Malformed> {
+        if let Some(suite) = self.suites.last_mut() {
+            suite.direct += 1;
+            suite.held += 1;
+        }
+        if !self.gathering.next_record() {
+            return Ok(Place::Ignored);
+        }
+        let case = Case::read(element)?;
+        match case.flaw() {
+            Some(flaw) => {
+                self.gathering.reject(flaw);
+                Ok(Place::Ignored)
+            }
+            None => {
+                self.case = Some(case);
+                Ok(Place::Case)
+            }
+        }
+    }
+
+    fn start_child(&mut self, element: &BytesStart<'_>, name: &str) -> Result<Place, Malformed> {
+        let (Some(case), Some(kind)) = (&mut self.case, case::Kind::from_element(name)) else {
+            characters::check(element.attributes_raw())?;
+            return Ok(Place::Ignored);
+        };
+        if case.is_too_many(kind) {
+            case.repairs.failures += 1;
+            return Ok(Place::Ignored);
+        }
+        let child = Child::read(kind, element, &mut case.repairs)?;
+        case.children.push(child);
+        Ok(Place::Outcome)
+    }
+
+    fn end(&mut self) {
+        match self.open.pop() {
+            Some(Place::Case) => self.end_case(),
+            Some(Place::Suite) => self.end_suite(),
+            _ => {}
+        }
+    }
+
+    fn end_case(&mut self) {
+        let Some(case) = self.case.take() else { return };
+        for problem in case.repairs.sentences() {
+            self.gathering.repaired(problem);
+        }
+        let mut suite = self.suites.last_mut();
+        let time = case.time;
+        let result = verdict::conclude(case, suite.as_ref().and_then(|suite| suite.file.as_ref()));
+        if let Some(suite) = &mut suite {
+            suite.held += result.earlier.len();
+        }
+        self.names.saw(&result);
+        self.gathering.keep(result);
+        self.durations.add(self.gathering.results().len() - 1, time, suite);
+    }
+
+    fn end_suite(&mut self) {
+        let Some(suite) = self.suites.pop() else { return };
+        if let Some(mismatch) = suite.mismatch() {
+            self.gathering.noticed(mismatch);
+        }
+        if let Some(outer) = self.suites.last_mut() {
+            outer.held += suite.held;
+        }
+        self.durations.settle_suite(suite, self.gathering.results());
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Malformed> {
+        match self.open.last() {
+            None if text.chars().all(|c| c.is_whitespace() || c == '\u{FEFF}') => Ok(()),
+            None => Err(Malformed::NotXml("there is text outside of any element".to_owned())),
+            Some(Place::Outcome) => {
+                if let Some((child, repairs)) = self.child() {
+                    characters::add_text(text, &mut child.text, repairs);
+                }
+                Ok(())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn cdata(&mut self, text: &str) -> Result<(), Malformed> {
+        match self.open.last() {
+            None => Err(Malformed::NotXml("there is text outside of any element".to_owned())),
+            Some(Place::Outcome) => {
+                if let Some((child, repairs)) = self.child() {
+                    characters::add(text, &mut child.text, repairs);
+                }
+                Ok(())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn reference(&mut self, name: &str) -> Result<(), Malformed> {
+        match self.open.last() {
+            None => Err(Malformed::NotXml("there is text outside of any element".to_owned())),
+            Some(Place::Outcome) => match self.child() {
+                Some((child, repairs)) => characters::add_reference(name, &mut child.text, repairs),
+                None => Ok(()),
+            },
+            Some(_) => characters::check_reference(name),
+        }
+    }
+
+    /// The element that is telling an outcome, and what has been repaired in its testcase.
+    fn child(&mut self) -> Option<(&mut Child, &mut characters::Repairs)> {
+        let case = self.case.as_mut()?;
+        Some((case.children.last_mut()?, &mut case.repairs))
+    }
+}

@@ -1,0 +1,176 @@
+//! A testcase and the elements in it that tell its outcome, as they stand in the file.
+
+use super::characters::{self, Repairs};
+use super::seconds::Time;
+use crate::Malformed;
+use crate::gathering::MOST_FAILURES;
+use casebook_model::time::{DAY_US, Timestamp};
+use quick_xml::events::BytesStart;
+use std::borrow::Cow;
+
+/// A testcase.
+#[derive(Default)]
+pub(super) struct Case {
+    pub(super) scope: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) file: Option<String>,
+    pub(super) line: Option<String>,
+    pub(super) time: Time,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) status: Option<String>,
+    pub(super) result: Option<String>,
+    pub(super) children: Vec<Child>,
+    /// How many children of each kind there are, read or not.
+    counts: [usize; 7],
+    pub(super) repairs: Repairs,
+}
+
+impl Case {
+    pub(super) fn read(element: &BytesStart<'_>) -> Result<Self, Malformed> {
+        let mut case = Self::default();
+        for attribute in attributes(element) {
+            let (name, raw) = attribute?;
+            let value = characters::value(&raw, &mut case.repairs)?;
+            match name {
+                "classname" => case.scope = Some(one_line(value)),
+                "name" => case.name = Some(one_line(value)),
+                "file" if !value.is_empty() => case.file = Some(value.into_owned()),
+                "line" if !value.is_empty() => case.line = Some(value.into_owned()),
+                "time" => case.time = Time::read(&value),
+                "timestamp" => case.started_at = timestamp(&value),
+                "status" => case.status = Some(value.into_owned()),
+                "result" => case.result = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        Ok(case)
+    }
+
+    /// Counts a child, and says whether it is one too many of its kind.
+    pub(super) fn is_too_many(&mut self, kind: Kind) -> bool {
+        let count = &mut self.counts[kind as usize];
+        *count += 1;
+        *count > MOST_FAILURES
+    }
+
+    /// Why it cannot be used, if it cannot.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        match (&self.scope, self.name.as_deref()) {
+            (None, _) => Some("the testcase has no `classname`"),
+            (_, None) => Some("the testcase has no `name`"),
+            (_, Some("")) => Some("the `name` of the testcase is empty"),
+            _ => None,
+        }
+    }
+}
+
+/// An element that tells an outcome.
+pub(super) struct Child {
+    pub(super) kind: Kind,
+    pub(super) message: Option<String>,
+    pub(super) sort: Option<String>,
+    pub(super) text: String,
+    pub(super) duration_us: Option<i64>,
+    pub(super) started_at: Option<Timestamp>,
+}
+
+impl Child {
+    pub(super) fn read(
+        kind: Kind,
+        element: &BytesStart<'_>,
+        repairs: &mut Repairs,
+    ) -> Result<Self, Malformed> {
+        let mut child = Self {
+            kind,
+            message: None,
+            sort: None,
+            text: String::new(),
+            duration_us: None,
+            started_at: None,
+        };
+        for attribute in attributes(element) {
+            let (name, raw) = attribute?;
+            let value = characters::value(&raw, repairs)?;
+            match name {
+                "message" => child.message = Some(value.into_owned()),
+                "type" => child.sort = Some(value.into_owned()),
+                "time" => child.duration_us = Time::read(&value).duration_us(),
+                "timestamp" => child.started_at = timestamp(&value),
+                _ => {}
+            }
+        }
+        Ok(child)
+    }
+}
+
+/// What an element in a testcase tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Failure,
+    Error,
+    Skipped,
+    FlakyFailure,
+    FlakyError,
+    RerunFailure,
+    RerunError,
+}
+
+impl Kind {
+    pub(super) fn from_element(name: &str) -> Option<Self> {
+        Some(match name {
+            "failure" => Self::Failure,
+            "error" => Self::Error,
+            "skipped" => Self::Skipped,
+            "flakyFailure" => Self::FlakyFailure,
+            "flakyError" => Self::FlakyError,
+            "rerunFailure" => Self::RerunFailure,
+            "rerunError" => Self::RerunError,
+            _ => return None,
+        })
+    }
+
+    /// The testcase ended with this.
+    pub(super) fn is_plain(self) -> bool {
+        matches!(self, Self::Failure | Self::Error)
+    }
+
+    /// An attempt failed before one that passed.
+    pub(super) fn is_flaky(self) -> bool {
+        matches!(self, Self::FlakyFailure | Self::FlakyError)
+    }
+
+    /// An attempt failed after one that had failed already.
+    pub(super) fn is_rerun(self) -> bool {
+        matches!(self, Self::RerunFailure | Self::RerunError)
+    }
+
+    pub(super) fn is_error(self) -> bool {
+        matches!(self, Self::Error | Self::FlakyError | Self::RerunError)
+    }
+}
+
+/// The attributes of an element: names, and values still to be decoded.
+pub(super) fn attributes<'a>(
+    element: &'a BytesStart<'_>,
+) -> impl Iterator<Item = Result<(&'a str, Cow<'a, str>), Malformed>> {
+    let mut attributes = element.attributes();
+    // Of two attributes of one name the last one counts; producers that write properties as attributes have them.
+    attributes.with_checks(false);
+    attributes.map(|attribute| match attribute {
+        Ok(attribute) => Ok((attribute.key.into_inner(), attribute.value)),
+        Err(error) => Err(Malformed::NotXml(format!("an attribute is broken: {error}"))),
+    })
+}
+
+/// Line breaks in an attribute are blanks in XML. Identities obey; messages may keep their lines.
+fn one_line(value: Cow<'_, str>) -> String {
+    if value.bytes().fold(false, |found, byte| found | (byte < b' ')) {
+        return value.replace(['\n', '\t', '\r'], " ");
+    }
+    value.into_owned()
+}
+
+/// A time with a zone. One from the year in which computers start counting means that nobody knew.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(text.trim()).ok().filter(|time| time.as_microseconds() > 365 * DAY_US)
+}

@@ -1,0 +1,130 @@
+//! Suites: where a file is named for all their testcases, and hints at what should be there.
+
+use super::case::attributes;
+use super::characters::{self, Repairs};
+use super::seconds::{Mark, Seconds, Time};
+use crate::Malformed;
+use casebook_model::report::ReportedResult;
+use quick_xml::events::BytesStart;
+
+/// An open suite.
+pub(super) struct Suite {
+    pub(super) name: String,
+    pub(super) file: Option<String>,
+    /// How many tests it says it holds.
+    tests: Option<usize>,
+    pub(super) time: Time,
+    /// Testcases directly in it.
+    pub(super) direct: usize,
+    /// Testcases in it and in the suites it holds, and earlier attempts, which some producers count as tests.
+    pub(super) held: usize,
+    /// Durations of its own testcases that can be read in one way only.
+    clear_us: i64,
+    /// Results whose duration can be read in two ways.
+    commas: Vec<TwoWays>,
+}
+
+struct TwoWays {
+    result: usize,
+    thousands: i64,
+    decimal: i64,
+}
+
+impl Suite {
+    pub(super) fn read(element: &BytesStart<'_>) -> Result<Self, Malformed> {
+        let mut suite = Self {
+            name: String::new(),
+            file: None,
+            tests: None,
+            time: Time::default(),
+            direct: 0,
+            held: 0,
+            clear_us: 0,
+            commas: Vec::new(),
+        };
+        let mut repairs = Repairs::default();
+        for attribute in attributes(element) {
+            let (name, raw) = attribute?;
+            let value = characters::value(&raw, &mut repairs)?;
+            match name {
+                "name" => suite.name = value.into_owned(),
+                "file" if !value.is_empty() => suite.file = Some(value.into_owned()),
+                "tests" => suite.tests = value.trim().parse().ok(),
+                "time" => suite.time = Time::read(&value),
+                _ => {}
+            }
+        }
+        Ok(suite)
+    }
+
+    /// A sentence, if it says that it holds more tests than it does: the producer may have crashed.
+    pub(super) fn mismatch(&self) -> Option<String> {
+        let tests = self.tests.filter(|tests| self.direct > 0 && *tests > self.held)?;
+        let name: String = self.name.chars().take(80).collect();
+        Some(format!("the suite {name:?} says {tests} tests, the file holds {}", self.held))
+    }
+}
+
+/// The durations of a file, as far as how to read them depends on the others.
+#[derive(Default)]
+pub(super) struct Durations {
+    point_seen: bool,
+    comma_seen: bool,
+    commas: Vec<TwoWays>,
+}
+
+impl Durations {
+    /// Notes how a time of this file is written.
+    pub(super) fn saw(&mut self, time: Time) {
+        match time.mark {
+            Some(Mark::Point) => self.point_seen = true,
+            Some(Mark::Comma) => self.comma_seen = true,
+            None => {}
+        }
+    }
+
+    /// Notes the time of a testcase, which became the result `result` of the file.
+    pub(super) fn add(&mut self, result: usize, time: Time, suite: Option<&mut Suite>) {
+        self.saw(time);
+        match (time.seconds, suite) {
+            (Some(Seconds::Clear(duration)), Some(suite)) => {
+                suite.clear_us = suite.clear_us.saturating_add(duration);
+            }
+            (Some(Seconds::Comma { thousands, decimal }), suite) => {
+                let commas = suite.map_or(&mut self.commas, |suite| &mut suite.commas);
+                commas.push(TwoWays { result, thousands, decimal });
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads the durations of a suite so that they add up to its own time, if that is clear.
+    pub(super) fn settle_suite(&mut self, suite: Suite, results: &mut [ReportedResult]) {
+        let Some(Seconds::Clear(total)) = suite.time.seconds else {
+            return self.commas.extend(suite.commas);
+        };
+        let sum = |reading: fn(&TwoWays) -> i64| {
+            suite.commas.iter().map(reading).fold(suite.clear_us, i64::saturating_add)
+        };
+        let (thousands, decimal) = (sum(|two| two.thousands), sum(|two| two.decimal));
+        if decimal.abs_diff(total) < thousands.abs_diff(total) {
+            use_decimals(&suite.commas, results);
+        }
+    }
+
+    /// Reads the durations that are left, also those of suites that were never closed, like the others of the file.
+    pub(super) fn settle(mut self, open: Vec<Suite>, results: &mut [ReportedResult]) {
+        self.commas.extend(open.into_iter().flat_map(|suite| suite.commas));
+        if self.comma_seen && !self.point_seen {
+            use_decimals(&self.commas, results);
+        }
+    }
+}
+
+fn use_decimals(commas: &[TwoWays], results: &mut [ReportedResult]) {
+    for two in commas {
+        if let Some(result) = results.get_mut(two.result) {
+            result.duration_us = Some(two.decimal);
+        }
+    }
+}

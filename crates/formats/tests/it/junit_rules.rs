@@ -1,0 +1,551 @@
+//! One test per rule of reading JUnit XML.
+
+use crate::{Format, Malformed, Options, parse, problems, read, refused, table};
+use casebook_model::execution::Outcome;
+use casebook_model::report::{Report, ReportedResult};
+use casebook_model::time::Timestamp;
+
+/// A file with one suite around `content`.
+fn suite(content: &str) -> String {
+    format!("<testsuites><testsuite name=\"s\">{content}</testsuite></testsuites>")
+}
+
+fn cases(content: &str) -> Report {
+    read(Format::Junit, &suite(content))
+}
+
+fn case(content: &str) -> ReportedResult {
+    let mut results = cases(content).results;
+    assert_eq!(results.len(), 1);
+    results.remove(0)
+}
+
+fn inside(children: &str) -> ReportedResult {
+    case(&format!("<testcase classname=\"c\" name=\"n\">{children}</testcase>"))
+}
+
+fn duration(time: &str) -> Option<i64> {
+    case(&format!("<testcase classname=\"c\" name=\"n\" time=\"{time}\"/>")).duration_us
+}
+
+fn not_xml(text: &str) {
+    assert!(matches!(refused(Format::Junit, text), Malformed::NotXml(_)), "{text}");
+}
+
+fn wrong_shape(text: &str) {
+    assert!(matches!(refused(Format::Junit, text), Malformed::WrongShape(_)), "{text}");
+}
+
+#[test]
+fn suites_at_any_depth_and_in_any_order() {
+    let text = r#"<testsuites>
+        <testsuite name="outer"><properties><property name="p" value="v"/></properties>
+            <testsuite><testsuite><testcase name="deep" classname="a"/></testsuite><testcase name="up" classname="a"/></testsuite>
+            <testcase name="after" classname="a"/><system-out>done</system-out></testsuite>
+        <group><testcase name="elsewhere" classname="a"/></group>
+        <testcase name="bare" classname="a"/>
+    </testsuites>"#;
+    let report = read(Format::Junit, text);
+    let names: Vec<_> = report.results.iter().map(|result| result.name.as_str()).collect();
+    assert_eq!(names, ["deep", "up", "after", "elsewhere", "bare"]);
+}
+
+#[test]
+fn roots() {
+    assert_eq!(
+        read(Format::Junit, "<testsuite><testcase classname='c' name='n'/></testsuite>").results.len(),
+        1
+    );
+    assert_eq!(read(Format::Junit, "<testsuites/>").total(), 0);
+    let several = "<?xml version='1.0'?><testsuite><testcase classname='c' name='a'/></testsuite>\n\u{FEFF}\
+                   <?xml version='1.0'?><testsuites><testsuite><testcase classname='c' name='b'/></testsuite></testsuites>\n";
+    assert_eq!(read(Format::Junit, several).results.len(), 2);
+    wrong_shape("<test-run><test-suite/></test-run>");
+    wrong_shape("<!DOCTYPE html><html></html>");
+    wrong_shape("<testcase classname='c' name='n'/>");
+}
+
+#[test]
+fn not_well_formed() {
+    for text in [
+        "",
+        "  \n",
+        "hello",
+        "{\"data\": []}",
+        "<!-- nothing -->",
+        "<testsuites>",
+        "<testsuites><testsuite></testsuites>",
+        "<testsuites></testsuite>",
+        "<testsuites/>trailing",
+        "<testsuites/>&amp;",
+        "<testsuite><testcase classname=c name='n'/></testsuite>",
+        "<testsuite><testcase classname='c' name='n'",
+        "<testsuite><![CDATA[ </testsuite>",
+    ] {
+        not_xml(text);
+    }
+}
+
+#[test]
+fn nesting_is_limited() {
+    let nested = |depth: usize| format!("{}{}", "<testsuite>".repeat(depth), "</testsuite>".repeat(depth));
+    assert_eq!(read(Format::Junit, &nested(64)).total(), 0);
+    wrong_shape(&nested(65));
+    let within =
+        format!("<testcase classname='c' name='n'>{}{}</testcase>", "<a>".repeat(70), "</a>".repeat(70));
+    wrong_shape(&suite(&within));
+}
+
+#[test]
+fn truncated_files_keep_what_had_closed_if_allowed() {
+    let options = Options { allow_truncated: true, ..Options::default() };
+    let text = "<testsuites><testsuite name='s' tests='3'><testcase classname='c' name='a'/>\
+                <testcase classname='c' name='b'><failure message='x'/></testcase>\
+                <testcase classname='c' name='c'><failure mess";
+    let report = parse(Format::Junit, text.as_bytes(), &options).unwrap();
+    assert!(report.truncated);
+    assert_eq!(table(&report), ["passed | c | a | - | -", "failed | c | b | - | - | x []"]);
+    assert_eq!(report.problems.len(), 1);
+    not_xml(text);
+    let whole = parse(Format::Junit, b"<testsuites/>", &options).unwrap();
+    assert!(!whole.truncated);
+    let nothing = parse(Format::Junit, b"<!-- cut", &options);
+    assert!(matches!(nothing, Err(Malformed::NotXml(_))));
+}
+
+#[test]
+fn names_decide() {
+    let report = cases(
+        "<testcase name='no class'/><testcase classname='c'/><testcase classname='c' name=''/>\
+         <testcase classname='' name='empty class'/><testcase classname='c' name=' blank '/>",
+    );
+    assert_eq!(table(&report), ["passed |  | empty class | - | -", "passed | c |  blank  | - | -"]);
+    assert_eq!(report.rejected, 3);
+    assert_eq!(
+        problems(&report),
+        [
+            "result 1: the testcase has no `classname`",
+            "result 2: the testcase has no `name`",
+            "result 3: the `name` of the testcase is empty"
+        ]
+    );
+    assert!(report.problems.iter().all(|problem| problem.rejected));
+}
+
+#[test]
+fn too_many() {
+    let options = Options { most_results: Some(2), ..Options::default() };
+    let text = suite(&"<testcase classname='c' name='n'/><testcase/>".repeat(2));
+    let refusal = parse(Format::Junit, text.as_bytes(), &options).unwrap_err();
+    assert_eq!(refusal, Malformed::TooManyResults { count: 4, most: 2 });
+    let broken = format!("{text}<");
+    assert!(matches!(parse(Format::Junit, broken.as_bytes(), &options), Err(Malformed::NotXml(_))));
+    let just = Options { most_results: Some(4), ..Options::default() };
+    assert_eq!(parse(Format::Junit, text.as_bytes(), &just).unwrap().total(), 4);
+}
+
+#[test]
+fn outcomes_by_element() {
+    let outcome = |children: &str| inside(children).outcome;
+    assert_eq!(outcome(""), Outcome::Passed);
+    assert_eq!(outcome("<system-out>x</system-out><properties/>"), Outcome::Passed);
+    assert_eq!(outcome("<failure/>"), Outcome::Failed);
+    assert_eq!(outcome("<error/>"), Outcome::Failed);
+    assert_eq!(outcome("<skipped/>"), Outcome::Skipped);
+    assert_eq!(outcome("<skipped/><failure/>"), Outcome::Failed);
+    assert_eq!(outcome("<failure/><skipped/>"), Outcome::Failed);
+    assert_eq!(outcome("<flakyFailure/>"), Outcome::Passed);
+    assert_eq!(outcome("<flakyFailure/><failure/>"), Outcome::Failed);
+    assert_eq!(outcome("<flakyFailure/><skipped/>"), Outcome::Skipped);
+    assert_eq!(outcome("<rerunFailure/>"), Outcome::Failed);
+    assert_eq!(outcome("<x:failure xmlns:x='urn:x'/>"), Outcome::Failed);
+}
+
+#[test]
+fn outcomes_by_attribute_only_without_an_element() {
+    let outcome = |attributes: &str, children: &str| {
+        case(&format!("<testcase classname='c' name='n' {attributes}>{children}</testcase>")).outcome
+    };
+    for (attributes, expected) in [
+        ("status='run' result='completed'", Outcome::Passed),
+        ("status='notrun' result='suppressed'", Outcome::Skipped),
+        ("status='run' result='skipped'", Outcome::Skipped),
+        ("result='suppressed'", Outcome::Skipped),
+        ("status='disabled'", Outcome::Skipped),
+        ("status='Failed'", Outcome::Failed),
+        ("status='errored'", Outcome::Failed),
+        ("status='fail' result='skipped'", Outcome::Failed),
+        ("status='whatever'", Outcome::Passed),
+    ] {
+        assert_eq!(outcome(attributes, ""), expected, "{attributes}");
+    }
+    assert_eq!(outcome("status='notrun'", "<failure/>"), Outcome::Failed);
+    assert_eq!(outcome("status='failed'", "<flakyFailure/>"), Outcome::Passed);
+}
+
+#[test]
+fn failed_or_error() {
+    let outcome = |class: &str, name: &str, child: &str| {
+        case(&format!("<testcase classname='{class}' name='{name}'>{child}</testcase>")).outcome
+    };
+    for (class, name, child) in [
+        ("", "tests.test_x", "<error message='collection failure'/>"),
+        ("c", "n", "<error message='collection failure'/>"),
+        (
+            "c",
+            "n",
+            "<error message='failed on setup with \"worker &apos;gw0&apos; crashed while running &apos;t&apos;\"'/>",
+        ),
+        ("//pkg:target", "target", "<error message='exited with error code 3'/>"),
+        ("Test suite failed to run", "a.test.js", "<error>SyntaxError</error>"),
+        ("c", "Cart Test suite failed to run", "<error>SyntaxError</error>"),
+        ("com.acme.CartTest", "initializationError", "<error message='no methods'/>"),
+        (
+            "com.acme.CartTest",
+            "n",
+            "<error>The forked VM terminated without saying properly goodbye.</error>",
+        ),
+        ("cart", "n", "<error type='execution failure'/>"),
+        ("acme/cart", "[build failed]", "<failure message='Failed'/>"),
+        ("", "TestMain", "<failure message='Failed'>FAIL acme/cart [build failed]</failure>"),
+    ] {
+        assert_eq!(outcome(class, name, child), Outcome::Error, "{class} {name} {child}");
+    }
+    for (class, name, child) in [
+        ("c", "n", "<error message='failed on setup with \"RuntimeError: x\"'/>"),
+        ("c", "n", "<error message='failed on teardown with \"RuntimeError: x\"'/>"),
+        ("", "n", "<error message='failed on setup with \"RuntimeError: x\"'/>"),
+        ("com.acme.CartTest", "n", "<error type='java.lang.IllegalStateException'>boom</error>"),
+        ("cart.spec.js", "n", "<error message='Test timeout of 200ms exceeded.'/>"),
+        ("", "n", "<failure message='x'/>"),
+        ("", "TestMain", "<failure message='Failed'>panic: test timed out</failure>"),
+        ("c", "n", "<error message='collection failure'/><failure message='and the test'/>"),
+    ] {
+        assert_eq!(outcome(class, name, child), Outcome::Failed, "{class} {name} {child}");
+    }
+}
+
+#[test]
+fn failure_texts() {
+    let failure = |children: &str| inside(children).failure;
+    assert_eq!(failure("<failure/>"), None);
+    assert_eq!(failure("<failure message=' '>  \n</failure>"), None);
+
+    let both = failure("<failure message='short'>\nline 1\n\n  line 3\n  </failure>").unwrap();
+    assert_eq!(both.reason.as_deref(), Some("short"));
+    assert_eq!(both.details[0].expanded, ["line 1", "", "  line 3"]);
+    assert!(both.details[0].backtrace.is_empty());
+
+    let text_only = failure("<failure>\n\n  first  \nsecond</failure>").unwrap();
+    assert_eq!(text_only.reason.as_deref(), Some("first"));
+
+    let several =
+        failure("<failure message='a'>text a</failure><failure message='b'/><error>text c</error>").unwrap();
+    assert_eq!(several.reason.as_deref(), Some("a"));
+    let lines: Vec<_> = several.details.iter().map(|detail| detail.expanded.join("|")).collect();
+    assert_eq!(lines, ["text a", "b", "text c"]);
+
+    let skipped = inside("<skipped message='later' type='pytest.skip'>f.py:3: later</skipped>");
+    assert_eq!(
+        (skipped.outcome, skipped.failure.unwrap().reason.as_deref()),
+        (Outcome::Skipped, Some("later"))
+    );
+    let skipped = failure("<skipped>no warehouse</skipped>").unwrap();
+    assert_eq!((skipped.reason.as_deref(), skipped.details.len()), (Some("no warehouse"), 0));
+}
+
+#[test]
+fn text_is_everything_in_the_element() {
+    let parts = "<failure>a &lt; b<![CDATA[ <&amp;> ]]]]><![CDATA[> ]]><!-- no -->&#x41;&#66;<b>c</b>\
+                 <stackTrace>at d</stackTrace><system-out>not this</system-out></failure>";
+    let failure = inside(parts).failure.unwrap();
+    assert_eq!(failure.details[0].expanded, ["a < b <&amp;> ]]> ABcat d"]);
+}
+
+#[test]
+fn attempts_before_a_pass() {
+    let result = case(
+        "<testcase classname='c' name='n' time='0.5' timestamp='2026-01-01T00:00:10Z'>\
+         <flakyFailure message='one' time='0.1' timestamp='2026-01-01T00:00:01Z'><stackTrace>at 1</stackTrace></flakyFailure>\
+         <flakyError message='two' type='E'><stackTrace><![CDATA[at 2]]></stackTrace><system-err>x</system-err></flakyError>\
+         </testcase>",
+    );
+    assert_eq!(result.outcome, Outcome::Passed);
+    assert_eq!(result.failure, None);
+    assert_eq!(result.duration_us, Some(500_000));
+    let [one, two] = &result.earlier[..] else { panic!() };
+    assert_eq!((one.outcome, one.duration_us), (Outcome::Failed, Some(100_000)));
+    assert_eq!(one.started_at.unwrap().to_rfc3339_millis(), "2026-01-01T00:00:01.000Z");
+    assert_eq!(one.failure.details[0].expanded, ["at 1"]);
+    assert_eq!((two.outcome, two.duration_us, two.started_at), (Outcome::Failed, None, None));
+    assert_eq!(two.failure.reason.as_deref(), Some("two"));
+    assert_eq!(two.failure.details[0].expanded, ["at 2"]);
+}
+
+#[test]
+fn attempts_before_a_failure_end_with_the_last_rerun() {
+    let timed = case(
+        "<testcase classname='c' name='n' time='0.5'><failure message='1'/>\
+         <rerunFailure message='2' time='0.2'/><rerunError message='3' time='0.3'/></testcase>",
+    );
+    assert_eq!((timed.outcome, timed.duration_us), (Outcome::Failed, Some(300_000)));
+    assert_eq!(timed.failure.unwrap().reason.as_deref(), Some("3"));
+    let before: Vec<_> =
+        timed.earlier.iter().map(|a| (a.failure.reason.as_deref().unwrap(), a.duration_us)).collect();
+    assert_eq!(before, [("1", Some(500_000)), ("2", Some(200_000))]);
+
+    let untimed = case(
+        "<testcase classname='c' name='n' time='0.5'><error message='1'/><rerunError message='2'/></testcase>",
+    );
+    assert_eq!(untimed.duration_us, Some(500_000));
+    assert_eq!(untimed.earlier[0].duration_us, None);
+}
+
+#[test]
+fn times() {
+    for (text, expected) in [
+        ("0.012", Some(12_000)),
+        ("0", Some(0)),
+        (" 1 ", Some(1_000_000)),
+        ("1,234.5", Some(1_234_500_000)),
+        ("2,120.532", Some(2_120_532_000)),
+        ("1.234,5", Some(1_234_500_000)),
+        ("1 234.5", Some(1_234_500_000)),
+        ("1,234,567", Some(1_234_567_000_000)),
+        ("1,5", Some(1_500_000)),
+        ("0,123", Some(123_000)),
+        ("1,234", Some(1_234_000_000)),
+        ("4.5e-05", Some(45)),
+        ("1E2", Some(100_000_000)),
+        ("999638317", Some(999_638)),
+        ("", None),
+        ("-0.5", None),
+        ("NaN", None),
+        ("inf", None),
+        ("1e400", None),
+        ("soon", None),
+        ("1:02", None),
+        (".", None),
+        (",", None),
+    ] {
+        assert_eq!(duration(text), expected, "{text:?}");
+    }
+    let without = read(Format::Junit, "<testsuite time='9'><testcase classname='c' name='n'/></testsuite>");
+    assert_eq!(without.results[0].duration_us, None);
+}
+
+#[test]
+fn a_lone_comma_is_decimal_where_that_adds_up() {
+    let durations = |text: &str| -> Vec<i64> {
+        read(Format::Junit, text).results.iter().map(|result| result.duration_us.unwrap()).collect()
+    };
+    let cases =
+        "<testcase classname='c' name='a' time='1,250'/><testcase classname='c' name='b' time='2,250'/>";
+    let in_suite =
+        |time: &str, more: &str| format!("<testsuite name='s' time='{time}'>{cases}{more}</testsuite>");
+    assert_eq!(durations(&in_suite("3.5", "")), [1_250_000, 2_250_000]);
+    assert_eq!(durations(&in_suite("3500", "")), [1_250_000_000, 2_250_000_000]);
+    assert_eq!(durations(&in_suite("", "")), [1_250_000_000, 2_250_000_000]);
+    let other = "<testcase classname='c' name='d' time='0,004'/>";
+    assert_eq!(durations(&in_suite("3,504", other)), [1_250_000, 2_250_000, 4_000]);
+    let cut = format!("<testsuite name='s' time='3,504'>{cases}{other}");
+    let options = Options { allow_truncated: true, ..Options::default() };
+    let cut = parse(Format::Junit, cut.as_bytes(), &options).unwrap();
+    assert_eq!(cut.results[0].duration_us, Some(1_250_000));
+    let point = "<testcase classname='c' name='d' time='0.004'/>";
+    assert_eq!(durations(&in_suite("", point)), [1_250_000_000, 2_250_000_000, 4_000]);
+}
+
+#[test]
+fn timestamps_need_a_zone() {
+    let started = |attributes: &str| {
+        case(&format!("<testcase classname='c' name='n' {attributes}/>"))
+            .started_at
+            .map(Timestamp::to_rfc3339_millis)
+    };
+    let zoned = "timestamp='2026-11-20T12:10:56.5+01:00'";
+    assert_eq!(started(zoned).as_deref(), Some("2026-11-20T11:10:56.500Z"));
+    for without in [
+        "timestamp='2026-11-20T12:10:56'",
+        "timestamp='Sat, 03 Dec 2022 23:10:07 GMT'",
+        "timestamp='1970-01-01T00:00:00Z'",
+        "",
+    ] {
+        assert_eq!(started(without), None, "{without}");
+    }
+    let suite = "<testsuite timestamp='2026-11-20T12:10:56Z'><testcase classname='c' name='n'/></testsuite>";
+    assert_eq!(read(Format::Junit, suite).results[0].started_at, None);
+}
+
+#[test]
+fn places() {
+    let place = |text: &str| {
+        let result = read(Format::Junit, text).results.remove(0);
+        (result.file, result.location)
+    };
+    let some = |file: &str, location: &str| (Some(file.to_owned()), Some(location.to_owned()));
+    let case = |attributes: &str| format!("<testcase classname='c' name='n' {attributes}/>");
+    assert_eq!(place(&suite(&case("file='a.py' line='3'"))), some("a.py", "a.py:3"));
+    assert_eq!(place(&suite(&case("file='a.py'"))), some("a.py", "a.py"));
+    assert_eq!(place(&suite(&case("line='3'"))), (None, None));
+    let outer = |inner: &str| format!("<testsuite file='s.js'><testsuite>{inner}</testsuite></testsuite>");
+    assert_eq!(place(&outer(&case(""))), some("s.js", "s.js"));
+    assert_eq!(place(&outer(&case("file='a.py' line='3'"))), some("a.py", "a.py:3"));
+    let cypress = format!(
+        "<testsuites><testsuite name='Root Suite' file='e2e/a.cy.js'/><testsuite name='A'>{}</testsuite></testsuites>",
+        case("")
+    );
+    assert_eq!(place(&cypress), some("e2e/a.cy.js", "e2e/a.cy.js"));
+}
+
+#[test]
+fn repeated_names_are_attempts_unless_they_are_written_elsewhere() {
+    let instances = |cases: &[(&str, &str)]| -> Vec<u16> {
+        let text: String = cases
+            .iter()
+            .map(|(attributes, child)| {
+                format!("<testcase classname='c' name='n' {attributes}>{child}</testcase>")
+            })
+            .collect();
+        self::cases(&text).results.iter().map(|result| result.instance).collect()
+    };
+    assert_eq!(instances(&[("", "<failure/>"), ("", "")]), [0, 0]);
+    assert_eq!(instances(&[("", ""), ("", "")]), [0, 0]);
+    assert_eq!(instances(&[("file='a' line='1'", "<failure/>"), ("file='a' line='1'", "")]), [0, 0]);
+    assert_eq!(instances(&[("file='a'", ""), ("file='b'", ""), ("file='a'", ""), ("", "")]), [0, 1, 0, 0]);
+    assert_eq!(instances(&[("file='a' line='1'", ""), ("file='a' line='9'", "<failure/>")]), [0, 1]);
+}
+
+#[test]
+fn suite_counters_are_hints() {
+    let hint = |attributes: &str, content: &str| {
+        let text = format!("<testsuite name='s' {attributes}>{content}</testsuite>");
+        problems(&read(Format::Junit, &text))
+    };
+    let case = "<testcase classname='c' name='n'/>";
+    assert_eq!(hint("tests='3'", case), ["the suite \"s\" says 3 tests, the file holds 1"]);
+    assert!(hint("tests='0'", case).is_empty());
+    assert!(hint("tests='3'", "").is_empty());
+    assert!(hint("tests='3'", "<testsuite><testcase classname='c' name='n'/></testsuite>").is_empty());
+    let retried = "<testcase classname='c' name='n'><flakyFailure/><flakyFailure/></testcase>";
+    assert!(hint("tests='3'", retried).is_empty(), "surefire counts attempts");
+}
+
+#[test]
+fn encodings() {
+    let names = |bytes: &[u8]| {
+        let report = parse(Format::Junit, bytes, &Options::default()).unwrap();
+        (report.results.iter().map(|r| r.name.clone()).collect::<Vec<_>>().join(","), problems(&report))
+    };
+    let with = |declaration: &str, name: &[u8]| {
+        let mut bytes = declaration.as_bytes().to_vec();
+        bytes.extend(b"<testsuite><testcase classname='c' name='");
+        bytes.extend(name);
+        bytes.extend(b"'/></testsuite>");
+        bytes
+    };
+    let clean = |name: &str| (name.to_owned(), Vec::new());
+    assert_eq!(names(&with("", "Käse".as_bytes())), clean("Käse"));
+    assert_eq!(names(&with("\u{FEFF}", "Käse".as_bytes())), clean("Käse"));
+    let latin = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>";
+    assert_eq!(names(&with(latin, b"K\xE4se \x80")), clean("Käse €"));
+    let windows = "<?xml version='1.0' encoding='windows-1252' ?>";
+    assert_eq!(names(&with(windows, b"\x93K\xE4se\x94")), clean("“Käse”"));
+    let (name, said) = names(&with("", b"K\xE4se \xC3\xBC"));
+    assert_eq!((name.as_str(), said.len()), ("Käse ü", 1));
+    assert_eq!(said, ["bytes that are no UTF-8 were read as windows-1252: 1"]);
+
+    let text = "\u{FEFF}<testsuite><testcase classname='c' name='Käse'/></testsuite>";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(names(&little), clean("Käse"));
+    assert_eq!(names(&big), clean("Käse"));
+}
+
+#[test]
+fn characters_that_xml_does_not_allow() {
+    let report = cases(
+        "<testcase classname='c' name='a\u{1}b&#x1B;c'><failure message='x&#0;y\0z'>\u{8}\u{FFFE}t\r\nu</failure></testcase>",
+    );
+    let result = &report.results[0];
+    assert_eq!(result.name, "abc");
+    let failure = result.failure.as_ref().unwrap();
+    assert_eq!(failure.reason.as_deref(), Some("x\u{FFFD}y\u{FFFD}z"));
+    assert_eq!(failure.details[0].expanded, ["t", "u"]);
+    assert_eq!(
+        problems(&report),
+        [
+            "result 1: NUL characters, which cannot be stored, were replaced by U+FFFD: 2",
+            "result 1: characters that XML does not allow were left out: 4"
+        ]
+    );
+}
+
+#[test]
+fn names_are_one_line_and_messages_keep_theirs() {
+    let result = case("<testcase classname='a\tb' name='c\nd&#10;e'><failure message='f\ng'/></testcase>");
+    assert_eq!((result.scope.as_str(), result.name.as_str()), ("a b", "c d e"));
+    assert_eq!(result.failure.unwrap().reason.as_deref(), Some("f\ng"));
+}
+
+#[test]
+fn ampersands_that_nobody_escaped() {
+    let report = cases(
+        "<testcase classname='a & b' name='?x=1&y=2;'><failure message='<tag> & < more'>p && q &x; </failure></testcase>"
+            .replace("&x;", "& x;")
+            .as_str(),
+    );
+    let result = &report.results[0];
+    assert_eq!((result.scope.as_str(), result.name.as_str()), ("a & b", "?x=1&y=2;"));
+    let failure = result.failure.as_ref().unwrap();
+    assert_eq!(failure.reason.as_deref(), Some("<tag> & < more"));
+    assert_eq!(failure.details[0].expanded, ["p && q & x; "]);
+    assert_eq!(problems(&report), ["result 1: unescaped ampersands were kept as they are: 6"]);
+}
+
+#[test]
+fn entities_are_never_expanded() {
+    let dtd =
+        "<!DOCTYPE t [<!ENTITY foo SYSTEM 'file:///etc/passwd'><!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]>";
+    let in_name = "<testsuite><testcase classname='c' name='&foo;'/></testsuite>";
+    let in_text = "<testsuite><testcase classname='c' name='n'><failure>&b;</failure></testcase></testsuite>";
+    let ignored =
+        "<testsuite><testcase classname='c' name='n'><system-out>&b;</system-out></testcase></testsuite>";
+    let attribute = "<testsuite><properties><property name='&b;'/></properties></testsuite>";
+    for text in [in_name, in_text, ignored, attribute] {
+        not_xml(&format!("{dtd}{text}"));
+        not_xml(text);
+    }
+    let unused = format!("{dtd}<testsuite><testcase classname='c' name='&lt;n&gt;&#x26;'/></testsuite>");
+    assert_eq!(read(Format::Junit, &unused).results[0].name, "<n>&");
+}
+
+#[test]
+fn long_texts_lose_their_middle() {
+    let text = format!("<failure message='m'>{}</failure>", "0123456789\n".repeat(20_000));
+    let report = cases(&format!("<testcase classname='c' name='n'>{text}</testcase>"));
+    assert_eq!(problems(&report), ["result 1: the failure text was cut to 64 KiB"]);
+    let lines = &report.results[0].failure.as_ref().unwrap().details[0].expanded;
+    assert!(lines.iter().any(|line| line.contains("bytes left out")));
+}
+
+#[test]
+fn properties_are_no_tags() {
+    let result = inside("<properties><property name='owner' value='checkout'/></properties>");
+    assert!(result.tags.is_empty());
+}
+
+#[test]
+fn failures_without_number_are_limited() {
+    for (child, outcome, told) in [
+        ("<failure>x</failure>", Outcome::Failed, 100),
+        ("<flakyFailure message='x'/>", Outcome::Passed, 100),
+        ("<rerunError message='x'/>", Outcome::Failed, 99),
+    ] {
+        let report = cases(&format!("<testcase classname='c' name='n'>{}</testcase>", child.repeat(5000)));
+        let result = &report.results[0];
+        let details = result.failure.as_ref().map_or(0, |failure| failure.details.len());
+        assert_eq!((result.earlier.len().max(details), result.outcome), (told, outcome));
+        assert_eq!(problems(&report), ["result 1: failures after a hundred of one kind were left out: 4900"]);
+    }
+}

@@ -1,0 +1,109 @@
+//! No bytes make a parser panic.
+
+use casebook_formats::{Format, Options, parse};
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+static SAMPLES: LazyLock<Vec<(Format, Vec<u8>)>> = LazyLock::new(|| {
+    let mut samples = Vec::new();
+    for format in Format::ALL {
+        for entry in std::fs::read_dir(format!("samples/{format}")).unwrap() {
+            samples.push((*format, std::fs::read(entry.unwrap().path()).unwrap()));
+        }
+    }
+    samples
+});
+
+/// Reads with and without leave to break off; what is kept has names, and every rejection has its problem.
+fn survives(format: Format, bytes: &[u8]) {
+    for allow_truncated in [false, true] {
+        let options = Options {
+            allow_truncated,
+            working_directory: Some("/builds/acme/cart-js".to_owned()),
+            location_prefix: Some("services/cart".to_owned()),
+            most_results: None,
+        };
+        if let Ok(report) = parse(format, bytes, &options) {
+            assert!(report.results.iter().all(|result| !result.name.is_empty()));
+            assert!(report.results.iter().all(|result| !result.name.contains('\0')));
+            assert_eq!(report.problems.iter().filter(|problem| problem.rejected).count(), report.rejected);
+            assert!(allow_truncated || !report.truncated);
+        }
+    }
+}
+
+#[test]
+fn truncation_at_every_byte() {
+    for (format, bytes) in SAMPLES.iter().filter(|(_, bytes)| bytes.len() < 3000) {
+        for end in 0..bytes.len() {
+            survives(*format, &bytes[..end]);
+        }
+    }
+}
+
+/// What had closed before the cut is what a whole file would have given.
+#[test]
+fn truncated_junit_is_a_prefix_of_the_whole() {
+    let bytes = std::fs::read("samples/junit/surefire.xml").unwrap();
+    let options = Options { allow_truncated: true, ..Options::default() };
+    let whole = parse(Format::Junit, &bytes, &options).unwrap().results;
+    for end in 0..bytes.len() {
+        if let Ok(report) = parse(Format::Junit, &bytes[..end], &options) {
+            assert_eq!(report.results, whole[..report.results.len()]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for format in Format::ALL {
+            survives(*format, &bytes);
+        }
+    }
+
+    #[test]
+    fn any_soup_of_markup(parts in prop::collection::vec(prop::sample::select(vec![
+        "<testsuites>", "</testsuites>", "<testsuite name='s' tests='2' time='1,234'>", "</testsuite>",
+        "<testcase classname='c' name='n' time='1,234'>", "<testcase classname='c' name='n' file='f' line='1'/>",
+        "</testcase>", "<failure message='&amp;'>", "</failure>", "<rerunError/>", "<flakyFailure time='1'/>",
+        "<skipped/>", "<system-out>", "</system-out>", "&lt;", "&", "&x;", "&#0;", "<![CDATA[x]]>", "<!-- x -->",
+        "<?pi?>", "<!DOCTYPE a>", "text", "\u{1}", "\u{FFFE}", "\u{FEFF}",
+    ]), 0..40)) {
+        survives(Format::Junit, parts.concat().as_bytes());
+    }
+
+    #[test]
+    fn any_soup_of_json(parts in prop::collection::vec(prop::sample::select(vec![
+        "{", "}", "[", "]", ",", ":", "\"name\"", "\"n\"", "\"history\"", "{}", "null", "1e999", "-1", "true",
+        "\"\\ud800\"", "\"\\u0000\"", "\"tags\"", "\"children\"", "\"testResults\"", "\"suites\"", "\"examples\"",
+        "\"Action\":\"pass\"", "\"Test\":\"t\"", "\n", "[{\"name\":\"n\",\"history\":{}}",
+    ]), 0..40)) {
+        for format in Format::ALL {
+            survives(*format, parts.concat().as_bytes());
+        }
+    }
+
+    #[test]
+    fn flipped_bytes(
+        which in any::<prop::sample::Index>(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let (format, bytes) = &SAMPLES[which.index(SAMPLES.len())];
+        let mut bytes = bytes.clone();
+        for (at, byte) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        survives(*format, &bytes);
+    }
+
+    #[test]
+    fn any_time_attribute(time in "[0-9,. eE+-]{0,12}") {
+        let text = format!("<testsuite time='{time}'><testcase classname='c' name='n' time='{time}'/></testsuite>");
+        let report = parse(Format::Junit, text.as_bytes(), &Options::default()).unwrap();
+        prop_assert!(report.results[0].duration_us.is_none_or(|duration| duration >= 0));
+    }
+}
