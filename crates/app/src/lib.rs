@@ -21,6 +21,7 @@ use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 pub use casebook_storage::StorageError;
 pub use casebook_storage::page::{Listed, Page};
@@ -54,6 +55,8 @@ pub struct App {
     passwords: Passwords,
     ids: PublicIdKey,
     metrics: Arc<Metrics>,
+    /// Reports being read at one time: more than there are processors only take memory.
+    reading: Semaphore,
     options: Options,
 }
 
@@ -69,7 +72,9 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let group_commit =
             GroupCommit::start(Arc::clone(&store), Arc::new(Catalogs::default()), Arc::clone(&metrics));
-        Ok(Arc::new(Self { store, group_commit, passwords: Passwords::default(), ids, metrics, options }))
+        let reading = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
+        let passwords = Passwords::default();
+        Ok(Arc::new(Self { store, group_commit, passwords, ids, metrics, reading, options }))
     }
 
     /// The time.

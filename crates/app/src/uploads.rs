@@ -114,7 +114,10 @@ impl App {
     /// The report cannot be read, or the results cannot be stored; then nothing is stored.
     pub async fn submit(self: &Arc<Self>, submission: Submission) -> Result<Recorded, NotAccepted> {
         let now = self.now();
-        let (upload, rejected) = on_waiting_thread(move || prepare(submission, now)).await?;
+        let (upload, rejected) = {
+            let _turn = self.reading.acquire().await;
+            on_waiting_thread(move || prepare(submission, now)).await?
+        };
         let problems = upload.problems.clone();
         let receipt = self.record(upload).await?;
         let rejected = rejected + usize::try_from(receipt.rejected).unwrap_or(0);

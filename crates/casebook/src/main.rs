@@ -13,6 +13,10 @@ use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
 
+/// Uploads are parsed on many threads; the system's allocator keeps the memory of each (`docs/performance.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Keeps the case history of every test: takes in the results of every CI run, whatever tool wrote them.
 #[derive(Parser)]
 #[command(name = "casebook", version, max_term_width = 100)]

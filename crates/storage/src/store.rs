@@ -236,9 +236,9 @@ fn open_sqlite(path: &Path, writer: bool) -> Result<Connection, StorageError> {
          pragma wal_autocheckpoint = 4000; pragma journal_size_limit = 67108864;",
     )?;
     let cache = if writer {
-        "pragma cache_size = -16000"
+        "pragma cache_size = -8000"
     } else {
-        "pragma cache_size = -4000; pragma query_only = on"
+        "pragma cache_size = -2000; pragma query_only = on"
     };
     connection.execute_batch(cache)?;
     Ok(connection)

@@ -14,10 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 /// What is reserved for a body of unknown length, in bytes.
 const UNKNOWN_LENGTH: usize = 4 << 20;
 
-/// A body in memory, and its share of the memory for bodies, which lasts as long as this value.
+/// A body in memory, and its share of the memory for bodies, which ends with the second value.
 pub(crate) struct Received {
     pub(crate) bytes: Bytes,
-    _share: OwnedSemaphorePermit,
+    pub(crate) share: OwnedSemaphorePermit,
 }
 
 /// Reads the whole body within the limits, and unpacks it.
@@ -42,7 +42,7 @@ pub(crate) async fn receive(state: &State, headers: &HeaderMap, body: Body) -> R
         Err(_) => return Err(ApiError::BadRequest("the body broke off before its end".to_owned())),
     };
     let bytes = if gzip { unpack(bytes, limits.unpacked).await? } else { bytes };
-    Ok(Received { bytes, _share: share })
+    Ok(Received { bytes, share })
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {

@@ -1,5 +1,6 @@
 //! `POST /v1/uploads` (`buildkite.md` 2 to 5).
 
+use crate::body::Received;
 use crate::error::ApiError;
 use crate::{State, authenticate, body, envelope, suite_web_url};
 use axum::Json;
@@ -36,8 +37,8 @@ pub(crate) async fn create(
     // The credential decides before the body is looked at (2.1).
     let access = authenticate(&state.app, &headers).await?;
     let suite = state.app.suite_for_records(&access).await?;
-    let received = body::receive(&state, &headers, body).await?;
-    let envelope = envelope::read(&headers, received.bytes.clone()).await?;
+    let Received { bytes, share } = body::receive(&state, &headers, body).await?;
+    let envelope = envelope::read(&headers, bytes).await?;
     let context = Context {
         suite: suite.clone(),
         protocol: Protocol::Buildkite,
@@ -48,6 +49,7 @@ pub(crate) async fn create(
     let submission =
         Submission { context, body: envelope.data, most_results: casebook_formats::MOST_RESULTS };
     let recorded = state.app.submit(submission).await?;
+    drop(share);
 
     let upload = state.app.public_id(Subject::Upload(suite.id, recorded.receipt.upload));
     let run = state.app.public_id(Subject::Run(suite.id, recorded.receipt.run));

@@ -43,7 +43,11 @@ pub(crate) fn write(
     runs::put(db, touched.iter().map(|touched| (&touched.run, &touched.key)))?;
     upload_rows::insert(db, uploads, received)?;
 
-    let mut by_upload: Vec<Vec<Execution>> = vec![Vec::new(); uploads.len()];
+    let mut by_upload: Vec<Vec<Execution>> = plan
+        .tallies
+        .iter()
+        .map(|tally| Vec::with_capacity(usize::try_from(tally.accepted).unwrap_or(0)))
+        .collect();
     let mut rows = Vec::with_capacity(plan.executions.len() * EXECUTIONS.columns);
     for planned in &plan.executions {
         let result = &uploads[planned.upload_index].results[planned.result_index];

@@ -8,10 +8,13 @@ use casebook_testkit::{TestDatabase, both_engines};
 
 both_engines!(steps_come_in_the_order_of_commit, a_failing_fold_leaves_nothing_behind);
 
+/// Upload, run, and the tests and attempts of one step.
+type Step = (i64, i64, Vec<(i64, i64)>);
+
 /// Writes down what it sees, and fails when told to.
 #[derive(Default)]
 struct Notes {
-    seen: Vec<(i64, i64, Vec<(i64, i64)>)>,
+    seen: Vec<Step>,
     fail: bool,
 }
 
