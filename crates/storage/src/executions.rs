@@ -2,20 +2,19 @@
 
 use crate::db::Db;
 use crate::error::{StorageError, member};
-use crate::rollups;
 use crate::value::{Row, values};
+use crate::{rollups, runs};
 use casebook_model::branch;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{ExecutionId, RunId, SuiteId, TestId, UploadId, VariantId};
 use casebook_model::rollup::RollupCell;
 use casebook_model::time::Timestamp;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(crate) const HISTORY: &str = "/* executions.history */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
      offset_ms, duration_us, external_hash from execution \
-     where suite_id = $1 and test_id = $2 \
-     and run_id in (select run_id from run where suite_id = $1 order by run_id desc limit $3) \
-     order by run_id desc, attempt";
+     where suite_id = $1 and test_id = $2 and run_id in \
+     (select run_id from run /*+ run_by_time */ where suite_id = $1 order by started_at desc, run_id desc limit $3)";
 pub(crate) const OF_RUN: &str = "/* executions.of_run */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
      offset_ms, duration_us, external_hash from execution where suite_id = $1 and run_id = $2 order by test_id, attempt";
 pub(crate) const UPLOADS_BETWEEN: &str = "/* executions.uploads_between */ select upload_id, run_id, branch from upload where suite_id = $1 and at >= $2 and at <= $3";
@@ -74,7 +73,11 @@ pub fn history(
     test: TestId,
     runs: i64,
 ) -> Result<Vec<Execution>, StorageError> {
-    db.query(HISTORY, values![suite.get(), test.get(), runs], read)
+    let mut found = db.query(HISTORY, values![suite.get(), test.get(), runs], read)?;
+    let newest = runs::newest(db, suite, runs)?;
+    let places: HashMap<RunId, usize> = newest.into_iter().zip(0..).collect();
+    found.sort_unstable_by_key(|execution| (places.get(&execution.id.run).copied(), execution.id.attempt));
+    Ok(found)
 }
 
 /// Every execution of a run by test and attempt.

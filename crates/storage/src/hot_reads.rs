@@ -24,6 +24,7 @@ pub fn all() -> Vec<HotRead> {
         read(runs::NEWEST, &[SUITE, Value::Int(30), Value::Int(0)]),
         read(runs::BY_KEYS, &[SUITE, Value::Keys(&[[0; 16]])]),
         read(runs::OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(16)]),
+        read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
         read(executions::UPLOADS_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),

@@ -27,12 +27,16 @@ macro_rules! select {
 const FIND: &str = select!("runs.find", "where suite_id = $1 and run_id = $2");
 pub(crate) const BY_KEYS: &str =
     select!("runs.by_keys", "/*+ run_by_key */ where suite_id = $1 and run_key = any($2::bytea[])");
-pub(crate) const NEWEST: &str =
-    select!("runs.newest", "where suite_id = $1 order by run_id desc limit $2 offset $3");
+pub(crate) const NEWEST: &str = select!(
+    "runs.newest",
+    "/*+ run_by_time */ where suite_id = $1 order by started_at desc, run_id desc limit $2 offset $3"
+);
 pub(crate) const OF_COMMIT: &str = select!(
     "runs.of_commit",
     "/*+ run_by_commit */ where suite_id = $1 and commit_sha = $2 order by run_id desc limit $3"
 );
+pub(crate) const NEWEST_IDS: &str = "/* runs.newest_ids */ select run_id from run /*+ run_by_time */ where suite_id = $1 \
+     order by started_at desc, run_id desc limit $2";
 const KEPT: &str = "/* runs.kept */ select runs_kept from suite_counter where suite_id = $1";
 
 const PUT: Insert = Insert {
@@ -66,7 +70,15 @@ pub fn find_by_keys(db: &mut Db<'_>, suite: SuiteId, keys: &[Key]) -> Result<Vec
     db.query(BY_KEYS, &[suite.get().into(), Value::Keys(keys)], |row| Ok((row.get(25)?, read(row)?)))
 }
 
-/// The runs of a suite, newest first.
+/// The numbers of the newest runs of a suite, newest first.
+///
+/// # Errors
+/// The database fails.
+pub fn newest(db: &mut Db<'_>, suite: SuiteId, limit: i64) -> Result<Vec<RunId>, StorageError> {
+    db.query(NEWEST_IDS, values![suite.get(), limit], |row| Ok(RunId(row.get(0)?)))
+}
+
+/// The runs of a suite, newest first by the time of their results, whenever they arrived.
 ///
 /// # Errors
 /// The database fails.

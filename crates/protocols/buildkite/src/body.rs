@@ -4,7 +4,7 @@ use crate::State;
 use crate::error::ApiError;
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::io::Read as _;
@@ -22,13 +22,16 @@ pub(crate) struct Received {
 
 /// Reads the whole body within the limits, and unpacks it.
 pub(crate) async fn receive(state: &State, headers: &HeaderMap, body: Body) -> Result<Received, ApiError> {
-    let gzip = is_gzip(headers)?;
     let limits = state.limits;
     let too_large = || ApiError::TooLarge(format!("the body is larger than {} bytes", limits.body));
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limits.body) {
-        return Err(too_large());
-    }
+    let announced = announced(headers);
+    let gzip = match is_gzip(headers) {
+        Ok(gzip) if announced.is_none_or(|length| length <= limits.body) => gzip,
+        refused => {
+            discard(state, headers, body).await;
+            return Err(refused.err().unwrap_or_else(too_large));
+        }
+    };
     let wanted = announced.unwrap_or(UNKNOWN_LENGTH).min(limits.in_flight) >> 10;
     let share = Arc::clone(&state.in_flight)
         .acquire_many_owned(u32::try_from(wanted.max(1)).unwrap_or(u32::MAX))
@@ -43,6 +46,26 @@ pub(crate) async fn receive(state: &State, headers: &HeaderMap, body: Body) -> R
     };
     let bytes = if gzip { unpack(bytes, limits.unpacked).await? } else { bytes };
     Ok(Received { bytes, share })
+}
+
+/// Reads a refused body to its end without keeping it: a client that is still sending would see a broken connection instead
+/// of the refusal. One that asked before sending (`Expect`) has sent nothing.
+pub(crate) async fn discard(state: &State, headers: &HeaderMap, mut body: Body) {
+    let most = state.limits.body;
+    if headers.contains_key(EXPECT) || announced(headers).is_some_and(|length| length > most) {
+        return;
+    }
+    let mut seen = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        seen += frame.data_ref().map_or(0, Bytes::len);
+        if seen > most {
+            return;
+        }
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {

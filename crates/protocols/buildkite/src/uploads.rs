@@ -7,9 +7,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
+use casebook_app::access::Access;
 use casebook_app::uploads::{Context, Submission};
 use casebook_model::public_id::Subject;
 use casebook_model::run::Protocol;
+use casebook_model::suite::Suite;
 use serde::Serialize;
 
 /// Sentences in the answer at most; the upload keeps more, and the counts tell all.
@@ -35,8 +37,13 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<UploadAnswer>), ApiError> {
     // The credential decides before the body is looked at (2.1).
-    let access = authenticate(&state.app, &headers).await?;
-    let suite = state.app.suite_for_records(&access).await?;
+    let (access, suite) = match admit(&state, &headers).await {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            body::discard(&state, &headers, body).await;
+            return Err(error);
+        }
+    };
     let Received { bytes, share } = body::receive(&state, &headers, body).await?;
     let envelope = envelope::read(&headers, bytes).await?;
     let context = Context {
@@ -75,4 +82,11 @@ pub(crate) async fn create(
         run_id: run,
     };
     Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// The access of the request, and the suite that takes its results.
+async fn admit(state: &State, headers: &HeaderMap) -> Result<(Access, Suite), ApiError> {
+    let access = authenticate(&state.app, headers).await?;
+    let suite = state.app.suite_for_records(&access).await?;
+    Ok((access, suite))
 }

@@ -236,7 +236,7 @@ create table run (
 );
 create unique index run_by_key on run (suite_id, run_key);
 create index run_by_commit on run (suite_id, commit_sha, run_id);
-create index run_by_time on run (suite_id, started_at);
+create index run_by_time on run (suite_id, started_at, run_id);
 
 create table upload (
     suite_id integer not null,
