@@ -75,6 +75,9 @@ impl Serve {
             println!("  token:     {}   (organization default, scope admin)", first.token);
             println!("  These are shown once. Keep them.");
         }
+        if let Some(metrics) = &listening.metrics {
+            println!("metrics on http://{}/metrics", metrics.local_addr()?);
+        }
         let app = start(store, public_url, self.anonymous)?;
         let serving = listening.serve(app, terminated(&runtime)?);
         println!("listening on {address}");

@@ -18,7 +18,7 @@ use std::io::{Read as _, Write as _};
 
 pub(crate) const OF_RUN: &str = "/* failures.of_run */ select failure.test_id, failure.attempt, failure.outcome, failure.location, \
      failure.text_key, execution.upload_id, execution.duration_us, execution.offset_ms, upload.at, upload.branch, \
-     upload.commit_sha, upload.tags, execution_tags.tags \
+     upload.commit_sha, upload.tags, execution_tags.tags, failure.file \
      from failure \
      join execution on execution.suite_id = failure.suite_id and execution.run_id = failure.run_id \
        and execution.test_id = failure.test_id and execution.attempt = failure.attempt \
@@ -58,6 +58,8 @@ pub struct FailedExecution {
     pub outcome: Outcome,
     /// Where the test was then.
     pub location: Option<String>,
+    /// The file it was in then.
+    pub file: Option<String>,
     /// What it said.
     pub failure: Failure,
     /// The upload that brought it.
@@ -97,6 +99,7 @@ pub fn of_run(db: &mut Db<'_>, run: &Run, page: Page) -> Result<Listed<FailedExe
             id: ExecutionId { run: RunId(run.id.get()), test: TestId(row.get(0)?), attempt: row.get(1)? },
             outcome: member(Outcome::from_code(outcome), outcome, "failure.outcome")?,
             location: row.get(3)?,
+            file: row.get(13)?,
             failure: Failure::default(),
             upload: UploadId(row.get(5)?),
             duration_us: row.get(6)?,

@@ -85,8 +85,11 @@ fn to_json(
     for hidden in ["result", "scm.branch", "scm.commit_sha"] {
         tags.remove(hidden);
     }
-    if let Some(file) = shown.and_then(|shown| shown.test.attributes.file.as_ref()) {
-        tags.entry("code.file.path".to_owned()).or_insert_with(|| file.clone());
+    // Core tags of an execution (4.6); what was sent as a tag wins.
+    for key in ["code.file.path", "test.selector.primary"] {
+        if let Some(file) = &execution.file {
+            tags.entry(key.to_owned()).or_insert_with(|| file.clone());
+        }
     }
     let details = execution.failure.details.into_iter();
     let details =

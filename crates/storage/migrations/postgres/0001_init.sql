@@ -288,6 +288,7 @@ create table failure (
     attempt smallint not null,
     outcome smallint not null,
     location text,
+    file text,
     text_key bytea,
     signature bytea,
     signature_version smallint,

@@ -288,6 +288,7 @@ create table failure (
     attempt integer not null,
     outcome integer not null,
     location text,
+    file text,
     text_key blob,
     signature blob,
     signature_version integer,

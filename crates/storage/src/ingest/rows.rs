@@ -17,8 +17,8 @@ const EXECUTIONS: Insert = Insert {
     conflict: "",
 };
 const FAILURES: Insert = Insert {
-    into: "failure (suite_id, run_id, test_id, attempt, outcome, location, text_key)",
-    columns: 7,
+    into: "failure (suite_id, run_id, test_id, attempt, outcome, location, file, text_key)",
+    columns: 8,
     conflict: "",
 };
 const FAILURE_TEXTS: Insert = Insert {
@@ -125,6 +125,7 @@ fn write_rare(
             failures.extend_from_slice(values![
                 result.outcome.code(),
                 result.attributes.location.as_deref(),
+                result.attributes.file.as_deref(),
                 result.failure.as_ref().map(|failure| &failure.key),
             ]);
         }
