@@ -7,6 +7,7 @@ use casebook_formats::{Format, Malformed};
 use casebook_model::branch;
 use casebook_model::execution::ExecutionFlags;
 use casebook_model::key::{Key, digest, key_of};
+use casebook_model::name::{Job, Shard};
 use casebook_model::public_id::parse_uuid;
 use casebook_model::report::{Problem, Report, ReportedResult};
 use casebook_model::run::{Protocol, RunAttributes};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 pub use group_commit::NotRecorded;
 
-/// Longest branch, commit, job and similar short text that is kept.
+/// Longest address, number and similar short text that is kept.
 const LONGEST_NAME: usize = 1000;
 
 /// Longest commit or build message that is kept.
@@ -37,9 +38,9 @@ pub struct Environment {
     /// About the run.
     pub attributes: RunAttributes,
     /// The CI job.
-    pub job: Option<String>,
+    pub job: Option<Job>,
     /// The shard within the job.
-    pub shard: Option<String>,
+    pub shard: Option<Shard>,
     /// Name of the client.
     pub collector: Option<String>,
     /// Version of the client.
@@ -149,7 +150,7 @@ pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usi
     let rejected = report.rejected;
     // Results of native reports have no ids by which a repetition could be told.
     let digest = (context.format != Format::Json && !report.results.is_empty())
-        .then(|| report_digest(context.environment.job.as_deref(), &digest(&body)));
+        .then(|| report_digest(context.environment.job.as_ref(), &digest(&body)));
     drop(body);
     Ok((assemble(context, report, digest, now), rejected))
 }
@@ -171,7 +172,7 @@ pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Time
     }
     let variants = builder.variants.list;
     let branch_class = branch::classify(
-        environment.attributes.branch.as_deref(),
+        environment.attributes.branch.as_ref(),
         &suite.attributes.default_branch,
         branches.as_deref(),
     );
@@ -187,8 +188,8 @@ pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Time
         run_key: environment.key,
         attributes: limited(environment.attributes),
         branch_class,
-        job: environment.job.map(short),
-        shard: environment.shard.map(short),
+        job: environment.job,
+        shard: environment.shard,
         collector: collector.map(short),
         format: format_code(format),
         received_at: now,
@@ -244,7 +245,7 @@ fn core_tags(environment: &Environment) -> Tags {
     let key = environment.key_is_build.then_some(environment.key.as_str());
     [
         ("build.id", key),
-        ("build.job_id", environment.job.as_deref()),
+        ("build.job_id", environment.job.as_ref().map(Job::as_str)),
         ("collector.name", environment.collector.as_deref()),
         ("collector.version", environment.collector_version.as_deref()),
         ("language.version", environment.language_version.as_deref()),
@@ -256,8 +257,8 @@ fn core_tags(environment: &Environment) -> Tags {
 }
 
 fn limited(mut attributes: RunAttributes) -> RunAttributes {
-    let RunAttributes { branch, commit, message, url, number, provider } = &mut attributes;
-    for text in [branch, commit, url, number, provider].into_iter().flatten() {
+    let RunAttributes { branch: _, commit: _, message, url, number, provider } = &mut attributes;
+    for text in [url, number, provider].into_iter().flatten() {
         text.truncate(text.floor_char_boundary(LONGEST_NAME));
     }
     if let Some(message) = message {

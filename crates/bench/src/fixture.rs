@@ -4,6 +4,7 @@ use casebook_app::uploads::{Context, Environment};
 use casebook_formats::Format;
 use casebook_model::execution::Outcome;
 use casebook_model::failure::{Failure, FailureDetail};
+use casebook_model::name::{Branch, Commit};
 use casebook_model::report::{Report, ReportedResult};
 use casebook_model::run::{Protocol, RunAttributes};
 use casebook_model::suite::Suite;
@@ -43,8 +44,8 @@ pub(crate) fn context(suite: &Suite, upload: usize, uploads: usize, now: Timesta
         environment: Environment {
             key: format!("run-{upload}"),
             attributes: RunAttributes {
-                branch: Some("main".to_owned()),
-                commit: Some(format!("{upload:040x}")),
+                branch: Branch::new("main"),
+                commit: Commit::new(&format!("{upload:040x}")),
                 ..RunAttributes::default()
             },
             started_at: Some(at.to_rfc3339_millis()),

@@ -1,6 +1,7 @@
 //! Branches, and the three classes of them that the detector tells apart.
 
 use crate::closed_set;
+use crate::name::Branch;
 
 closed_set! {
     /// How much a result on a branch says about the product.
@@ -34,8 +35,10 @@ pub fn compared(branch: &str) -> &str {
 ///
 /// `allowed` is the token's `--branches` pattern: outside of it every branch counts as a pull request's.
 #[must_use]
-pub fn classify(branch: Option<&str>, default_branch: &str, allowed: Option<&str>) -> BranchClass {
-    let Some(branch) = branch.map(compared) else { return BranchClass::PullRequest };
+pub fn classify(branch: Option<&Branch>, default_branch: &str, allowed: Option<&str>) -> BranchClass {
+    let Some(branch) = branch.map(|branch| compared(branch.as_str())) else {
+        return BranchClass::PullRequest;
+    };
     if allowed.is_some_and(|pattern| !matches_glob(pattern, branch)) {
         BranchClass::PullRequest
     } else if branch == compared(default_branch) {
@@ -85,7 +88,8 @@ mod tests {
             (Some("12/merge"), None, PullRequest),
             (None, None, PullRequest),
         ] {
-            assert_eq!(classify(branch, "main", allowed), class, "{branch:?} {allowed:?}");
+            let named = branch.and_then(Branch::new);
+            assert_eq!(classify(named.as_ref(), "main", allowed), class, "{branch:?} {allowed:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::closed_set;
 use crate::id::{RunId, TestId};
+use crate::name::Commit;
 use crate::time::Timestamp;
 
 closed_set! {
@@ -28,7 +29,7 @@ pub struct Evidence {
     /// The run in which it was seen.
     pub run: RunId,
     /// The commit, if known.
-    pub commit: Option<String>,
+    pub commit: Option<Commit>,
     /// What was observed.
     pub kind: EvidenceKind,
     /// Above 0, at most 1.

@@ -5,6 +5,7 @@
 
 pub mod id;
 pub mod key;
+pub mod name;
 pub mod public_id;
 pub mod time;
 

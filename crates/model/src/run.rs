@@ -5,6 +5,7 @@ use crate::closed_set;
 use crate::execution::Outcome;
 use crate::id::{RunId, SuiteId};
 use crate::key::{Key, key_of};
+use crate::name::{Branch, Commit};
 use crate::time::{DAY_US, Timestamp};
 
 closed_set! {
@@ -50,9 +51,9 @@ pub const STALE_AFTER_US: i64 = DAY_US;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunAttributes {
     /// The branch as sent.
-    pub branch: Option<String>,
+    pub branch: Option<Branch>,
     /// The commit.
-    pub commit: Option<String>,
+    pub commit: Option<Commit>,
     /// Commit or build message.
     pub message: Option<String>,
     /// Address of the build.
@@ -66,19 +67,17 @@ pub struct RunAttributes {
 impl RunAttributes {
     /// Takes from `later` what is not known yet (`buildkite.md` 4.5).
     pub fn fill_from(&mut self, later: &Self) {
-        let pairs = [
-            (&mut self.branch, &later.branch),
-            (&mut self.commit, &later.commit),
-            (&mut self.message, &later.message),
-            (&mut self.url, &later.url),
-            (&mut self.number, &later.number),
-            (&mut self.provider, &later.provider),
-        ];
-        for (mine, theirs) in pairs {
+        fn fill<T: Clone>(mine: &mut Option<T>, theirs: &Option<T>) {
             if mine.is_none() {
                 mine.clone_from(theirs);
             }
         }
+        fill(&mut self.branch, &later.branch);
+        fill(&mut self.commit, &later.commit);
+        fill(&mut self.message, &later.message);
+        fill(&mut self.url, &later.url);
+        fill(&mut self.number, &later.number);
+        fill(&mut self.provider, &later.provider);
     }
 }
 

@@ -9,6 +9,7 @@ use casebook_model::execution::Outcome;
 use casebook_model::failure::{Failure, FailureDetail};
 use casebook_model::id::{ExecutionId, RunId, SuiteId, TestId, UploadId};
 use casebook_model::key::{Key, digest};
+use casebook_model::name::{Branch, Commit};
 use casebook_model::run::Run;
 use casebook_model::tags::Tags;
 use casebook_model::time::Timestamp;
@@ -69,9 +70,9 @@ pub struct FailedExecution {
     /// When it ran.
     pub at: Timestamp,
     /// Its upload's branch.
-    pub branch: Option<String>,
+    pub branch: Option<Branch>,
     /// Its upload's commit.
-    pub commit: Option<String>,
+    pub commit: Option<Commit>,
     /// Its upload's tags and its own, which win.
     pub tags: Tags,
 }
@@ -104,8 +105,8 @@ pub fn of_run(db: &mut Db<'_>, run: &Run, page: Page) -> Result<Listed<FailedExe
             upload: UploadId(row.get(5)?),
             duration_us: row.get(6)?,
             at: Timestamp(row.get(8)?).plus(row.get::<i64>(7)? * 1000),
-            branch: row.get(9)?,
-            commit: row.get(10)?,
+            branch: row.get::<Option<String>>(9)?.as_deref().and_then(Branch::new),
+            commit: row.get::<Option<String>>(10)?.as_deref().and_then(Commit::new),
             tags: upload_tags.overlaid(&own_tags),
         };
         Ok((execution, key(row.get::<Option<Vec<u8>>>(4)?)))

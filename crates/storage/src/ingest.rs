@@ -15,6 +15,7 @@ use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, UploadId, VariantId};
 use casebook_model::key::{Key, key_of};
+use casebook_model::name::{Commit, Job, Shard};
 use casebook_model::report::Problem;
 use casebook_model::run::{OutcomeCounts, Protocol, Run, RunAttributes, VerdictCounts};
 use casebook_model::tags::Tags;
@@ -46,9 +47,9 @@ pub struct NewUpload {
     /// Class of its branch.
     pub branch_class: BranchClass,
     /// The CI job.
-    pub job: Option<String>,
+    pub job: Option<Job>,
     /// The shard within the job.
-    pub shard: Option<String>,
+    pub shard: Option<Shard>,
     /// Name and version of the client.
     pub collector: Option<String>,
     /// Number of the report's format (`docs/schema.md`, upload).
@@ -163,9 +164,9 @@ pub struct FoldStep<'a> {
     /// Class of its branch.
     pub branch_class: BranchClass,
     /// Its commit.
-    pub commit: Option<&'a str>,
+    pub commit: Option<&'a Commit>,
     /// Its job.
-    pub job: Option<&'a str>,
+    pub job: Option<&'a Job>,
     /// Its executions by test and attempt.
     pub executions: &'a [Execution],
 }
@@ -223,8 +224,8 @@ pub fn record(
             upload: receipt.receipt.upload,
             at: uploads[index].at,
             branch_class: uploads[index].branch_class,
-            commit: uploads[index].attributes.commit.as_deref(),
-            job: uploads[index].job.as_deref(),
+            commit: uploads[index].attributes.commit.as_ref(),
+            job: uploads[index].job.as_ref(),
             executions: &executions[index],
         };
         fold.fold(db, &step)?;
@@ -433,7 +434,7 @@ fn receive(
 
 /// The digest of a report whose results have no ids: the same bytes from the same job are one report.
 #[must_use]
-pub fn report_digest(job: Option<&str>, body: &Key) -> Key {
+pub fn report_digest(job: Option<&Job>, body: &Key) -> Key {
     let body: String = body.iter().map(|byte| char::from(*byte)).collect();
-    key_of(&[job.unwrap_or(""), &body])
+    key_of(&[job.map_or("", Job::as_str), &body])
 }

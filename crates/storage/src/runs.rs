@@ -8,6 +8,7 @@ use crate::value::{Row, Value, values};
 use casebook_model::branch::BranchClass;
 use casebook_model::id::{RunId, SuiteId};
 use casebook_model::key::Key;
+use casebook_model::name::{Branch, Commit};
 use casebook_model::run::{OutcomeCounts, Protocol, Run, RunAttributes, VerdictCounts};
 use casebook_model::time::Timestamp;
 
@@ -95,10 +96,10 @@ pub fn list(db: &mut Db<'_>, suite: SuiteId, page: Page) -> Result<Listed<Run>, 
 pub fn of_commit(
     db: &mut Db<'_>,
     suite: SuiteId,
-    commit: &str,
+    commit: &Commit,
     limit: i64,
 ) -> Result<Vec<Run>, StorageError> {
-    db.query(OF_COMMIT, values![suite.get(), commit, limit], read)
+    db.query(OF_COMMIT, values![suite.get(), commit.as_str(), limit], read)
 }
 
 /// Inserts or updates whole runs.
@@ -127,9 +128,9 @@ pub(crate) fn put<'a>(
             protocol.code(),
             key,
             &run.key,
-            branch.as_deref(),
+            branch.as_ref().map(Branch::as_str),
             branch_class.code(),
-            commit.as_deref(),
+            commit.as_ref().map(Commit::as_str),
             message.as_deref(),
             url.as_deref(),
             number.as_deref(),
@@ -161,8 +162,8 @@ fn read(row: &Row<'_>) -> Result<Run, StorageError> {
         protocol: member(Protocol::from_code(protocol), protocol, "run.protocol")?,
         key: row.get(3)?,
         attributes: RunAttributes {
-            branch: row.get(4)?,
-            commit: row.get(6)?,
+            branch: row.get::<Option<String>>(4)?.as_deref().and_then(Branch::new),
+            commit: row.get::<Option<String>>(6)?.as_deref().and_then(Commit::new),
             message: row.get(7)?,
             url: row.get(8)?,
             number: row.get(9)?,

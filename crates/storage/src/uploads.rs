@@ -6,6 +6,7 @@ use crate::ingest::{NewUpload, Received, tags_json};
 use crate::insert::Insert;
 use crate::value::{Value, values};
 use casebook_model::id::{RunId, SuiteId, UploadId};
+use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::time::Timestamp;
 
 const FIND: &str = "/* uploads.find */ select run_id, received_at, at, accepted, repaired, rejected, duplicate, problems from upload \
@@ -91,11 +92,11 @@ pub(crate) fn insert(
             upload.received_at.as_microseconds(),
             upload.at.as_microseconds(),
             upload.digest.as_ref(),
-            upload.attributes.branch.as_deref(),
+            upload.attributes.branch.as_ref().map(Branch::as_str),
             upload.branch_class.code(),
-            upload.attributes.commit.as_deref(),
-            upload.job.as_deref(),
-            upload.shard.as_deref(),
+            upload.attributes.commit.as_ref().map(Commit::as_str),
+            upload.job.as_ref().map(Job::as_str),
+            upload.shard.as_ref().map(Shard::as_str),
             upload.collector.as_deref(),
             tags.as_deref(),
             receipt.accepted,

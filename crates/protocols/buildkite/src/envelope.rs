@@ -6,6 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use casebook_app::uploads::Environment;
 use casebook_formats::Format;
+use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::public_id::parse_uuid;
 use casebook_model::run::RunAttributes;
 use serde_json::value::RawValue;
@@ -173,15 +174,15 @@ fn environment(run_env: &[(String, String)], tags: Vec<(String, String)>) -> Res
     let key_is_build = provider.as_deref() == Some("buildkite") && parse_uuid(&key).is_some();
     Ok(Environment {
         attributes: RunAttributes {
-            branch: find("branch"),
-            commit: find("commit_sha"),
+            branch: find("branch").as_deref().and_then(Branch::new),
+            commit: find("commit_sha").as_deref().and_then(Commit::new),
             message: find("message"),
             url: find("url"),
             number: find("number"),
             provider,
         },
-        job: find("job_id"),
-        shard: find("shard"),
+        job: find("job_id").as_deref().and_then(Job::new),
+        shard: find("shard").as_deref().and_then(Shard::new),
         collector: find("collector"),
         collector_version: find("version"),
         language_version: find("language_version"),

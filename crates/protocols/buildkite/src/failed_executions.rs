@@ -96,9 +96,9 @@ fn to_json(
         details.map(|detail| FailureDetailJson { expanded: detail.expanded, backtrace: detail.backtrace });
     FailedExecutionJson {
         run_name: run_id.clone(),
-        commit_sha: execution.commit,
+        commit_sha: execution.commit.map(|commit| commit.to_string()),
         created_at: execution.at.to_rfc3339_millis(),
-        branch: execution.branch,
+        branch: execution.branch.map(|branch| branch.to_string()),
         failure_reason: execution.failure.reason,
         duration: execution.duration_us.map(seconds_from_us),
         location: execution.location,

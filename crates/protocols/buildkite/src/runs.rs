@@ -32,8 +32,8 @@ impl RunJson {
     fn new(app: &App, suite: &Suite, run: &Run) -> Self {
         let id = app.public_id(Subject::Run(suite.id, run.id));
         Self {
-            branch: run.attributes.branch.clone(),
-            commit_sha: run.attributes.commit.clone(),
+            branch: run.attributes.branch.as_ref().map(ToString::to_string),
+            commit_sha: run.attributes.commit.as_ref().map(ToString::to_string),
             // Every upload is processed before it is acknowledged, so no run is ever seen half-way.
             state: "finished",
             result: run.result(app.now()).as_str(),

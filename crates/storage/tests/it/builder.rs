@@ -5,6 +5,7 @@ use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::failure::Failure;
 use casebook_model::id::{RunId, SuiteId};
 use casebook_model::key::{digest, key_of};
+use casebook_model::name::{Branch, Commit};
 use casebook_model::run::{Protocol, Run, RunAttributes};
 use casebook_model::suite::{Slug, SuiteAttributes};
 use casebook_model::tags::Tags;
@@ -104,12 +105,12 @@ impl Builder {
     }
 
     pub(crate) fn commit(mut self, commit: &str) -> Self {
-        self.0.attributes.commit = Some(commit.to_owned());
+        self.0.attributes.commit = Commit::new(commit);
         self
     }
 
     pub(crate) fn branch(mut self, branch: &str, class: BranchClass) -> Self {
-        self.0.attributes.branch = Some(branch.to_owned());
+        self.0.attributes.branch = Branch::new(branch);
         self.0.branch_class = class;
         self
     }

@@ -3,6 +3,7 @@
 use crate::builder::Fixture;
 use casebook_model::execution::Outcome::{Error, Failed, Passed, Skipped};
 use casebook_model::failure::{Failure, FailureDetail};
+use casebook_model::name::Commit;
 use casebook_model::tags::Tags;
 use casebook_storage::failures;
 use casebook_storage::page::Page;
@@ -39,7 +40,7 @@ fn failing_executions_are_listed_with_their_texts(database: &TestDatabase) {
     assert_eq!((listed.total, listed.items.len()), (2, 2));
     let (a, b) = (&listed.items[0], &listed.items[1]);
     assert_eq!((a.outcome, a.failure.clone(), a.location.as_deref()), (Failed, told, Some("a.py:3")));
-    assert_eq!((a.at, a.commit.as_deref(), a.duration_us), (at.plus(1_500_000), Some("c1"), Some(1000)));
+    assert_eq!((a.at, a.commit.clone(), a.duration_us), (at.plus(1_500_000), Commit::new("c1"), Some(1000)));
     let expected: Tags = [("env", "ci"), ("team", "own")].into_iter().collect();
     assert_eq!(a.tags, expected);
     assert_eq!((b.outcome, b.failure.clone()), (Error, Failure::default()));

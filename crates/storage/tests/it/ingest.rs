@@ -3,6 +3,7 @@
 use crate::builder::{Fixture, NOON, make_suite, record};
 use casebook_model::branch::BranchClass;
 use casebook_model::execution::Outcome::{Failed, Passed, Skipped};
+use casebook_model::name::Commit;
 use casebook_model::run::{RunResult, VerdictCounts};
 use casebook_model::time::DAY_US;
 use casebook_storage::catalog::Catalogs;
@@ -30,7 +31,7 @@ fn an_upload_is_stored_and_counted(database: &TestDatabase) {
     let run = fixture.run(receipt.run);
     assert_eq!((run.outcomes.passed, run.outcomes.failed, run.outcomes.skipped, run.uploads), (1, 1, 1, 1));
     assert_eq!(run.verdicts, VerdictCounts { passed: 1, failed: 1, skipped: 1, ..VerdictCounts::default() });
-    assert_eq!((run.attributes.commit.as_deref(), run.duration_us), (Some("c1"), 3_000));
+    assert_eq!((run.attributes.commit.clone(), run.duration_us), (Commit::new("c1"), 3_000));
     assert_eq!(run.result(NOON), RunResult::Failed);
     let executions = fixture.executions(receipt.run);
     let outcomes: Vec<_> = executions.iter().map(|e| (e.id.test.get(), e.id.attempt, e.outcome)).collect();
@@ -80,7 +81,7 @@ fn a_run_grows_and_its_verdicts_follow(database: &TestDatabase) {
     assert_eq!(grown.verdicts, VerdictCounts { passed: 1, flaky: 1, ..VerdictCounts::default() });
     assert_eq!(grown.result(NOON), RunResult::Failed);
     assert_eq!((grown.started_at, grown.updated_at), (NOON, NOON.plus(60_000_000)));
-    assert_eq!(grown.attributes.commit.as_deref(), Some("c9"));
+    assert_eq!(grown.attributes.commit, Commit::new("c9"));
     let attempts: Vec<_> = fixture.executions(run).iter().map(|e| (e.id.test.get(), e.id.attempt)).collect();
     assert_eq!(attempts, [(1, 1), (1, 2), (2, 1)]);
 }
