@@ -35,8 +35,11 @@ pub enum NotRecorded {
 
 struct Job {
     upload: NewUpload,
-    done: oneshot::Sender<Result<Receipt, NotRecorded>>,
+    done: oneshot::Sender<Answer>,
 }
+
+/// What became of an upload, and the upload itself: whoever asked frees its memory, not the one thread that writes.
+type Answer = (Result<Receipt, NotRecorded>, NewUpload);
 
 /// Jobs of a few suites that go into one transaction.
 type Group = Vec<(SuiteId, Vec<Job>)>;
@@ -98,7 +101,7 @@ impl GroupCommit {
             }
         }
         self.shared.changed.notify_one();
-        answer.await.unwrap_or(Err(NotRecorded::Closed))
+        answer.await.map_or(Err(NotRecorded::Closed), |(result, _upload)| result)
     }
 
     /// Stores what waits, then ends the threads. Later uploads are refused.
@@ -177,12 +180,12 @@ impl Shared {
             let failed = |n: usize| (0..n).map(|_| Err(NotRecorded::Storage(Arc::clone(&error)))).collect();
             prepared.iter().map(|(_, uploads)| failed(uploads.len())).collect()
         });
-        for (answers, results) in answers.into_iter().zip(results) {
-            for (answer, result) in answers.into_iter().zip(results) {
-                self.count(&result);
-                // The client may have gone away; its results are stored all the same.
-                let _ = answer.send(result);
-            }
+        let uploads = prepared.into_iter().flat_map(|(_, uploads)| uploads);
+        let results = results.into_iter().flatten();
+        for ((answer, result), upload) in answers.into_iter().flatten().zip(results).zip(uploads) {
+            self.count(&result);
+            // The client may have gone away; its results are stored all the same.
+            drop(answer.send((result, upload)));
         }
     }
 

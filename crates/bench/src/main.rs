@@ -13,6 +13,10 @@ use clap::Parser;
 use setting::{Engine, Failure, Setting};
 use std::process::ExitCode;
 
+/// The allocator of the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures ingest, reading and space on one engine.
 #[derive(Parser)]
 struct Arguments {
