@@ -325,12 +325,14 @@ impl Builder<'_> {
             Spelling { protocol: self.protocol, scope: (&result.scope).into(), name: (&result.name).into() };
         let tags = checked_tags(result.tags, Some(record), problems);
         let flags = if result.pending { ExecutionFlags::PENDING } else { ExecutionFlags::default() };
+        let attributes = TestAttributes { location: result.location, file: result.file };
         let last = NewResult {
             spelling_key: spelling.key(),
             identity_key: key_of(&[class_name.as_deref().unwrap_or(&result.scope), &result.name]),
             variant: self.variants.of(self.upload_tags, &tags),
             class_name,
-            attributes: TestAttributes { location: result.location, file: result.file },
+            attributes_hash: attributes.hash(),
+            attributes,
             outcome: result.outcome,
             flags,
             instance: i64::from(result.instance),

@@ -6,7 +6,9 @@
 
 use crate::db::Db;
 use crate::error::StorageError;
+use crate::ingest::NewResult;
 use crate::insert::Insert;
+use crate::rollups::RollupCache;
 use crate::value::{Value, values};
 use casebook_model::id::{SuiteId, TestId, VariantId};
 use casebook_model::key::Key;
@@ -94,17 +96,15 @@ impl Catalogs {
     }
 }
 
-/// What a result says about its test.
+/// A result, and the protocol in which it names its test.
+#[derive(Clone, Copy)]
 pub(crate) struct Mention<'a> {
     pub(crate) protocol: Protocol,
-    pub(crate) spelling_key: &'a Key,
-    pub(crate) scope: &'a str,
-    pub(crate) class_name: &'a str,
-    pub(crate) identity_key: &'a Key,
-    pub(crate) name: &'a str,
-    pub(crate) attributes: &'a TestAttributes,
-    pub(crate) attributes_hash: u64,
+    pub(crate) result: &'a NewResult,
 }
+
+/// Protocols that have spellings of their own; their numbers count from 1.
+const PROTOCOLS: usize = Protocol::ALL.len();
 
 /// The tests, spellings and variants of one suite.
 #[derive(Default)]
@@ -114,16 +114,18 @@ pub(crate) struct SuiteCatalog {
     identities: KeyMap<u32>,
     /// Hash of each test's attributes; tests are numbered from 1 without gaps.
     attributes: Vec<u64>,
-    /// First half of the key of the latest spelling of a test in a protocol.
-    latest: HashMap<(u32, i64), u64>,
+    /// First half of the key of the latest spelling of each test in each protocol; 0 if there is none.
+    latest: Vec<[u64; PROTOCOLS]>,
     variants: KeyMap<i64>,
+    /// Roll-ups of the days that are being written to.
+    pub(crate) rollups: RollupCache,
 }
 
 /// Rows to write because of new or changed tests, spellings and variants.
 #[derive(Default)]
 pub(crate) struct Changes<'a> {
-    tests: HashMap<u32, &'a Mention<'a>>,
-    spellings: HashMap<Key, (u32, &'a Mention<'a>)>,
+    tests: HashMap<u32, Mention<'a>>,
+    spellings: HashMap<Key, (u32, Mention<'a>)>,
     variants: Vec<(i64, &'a Variant)>,
 }
 
@@ -155,7 +157,7 @@ impl SuiteCatalog {
         db.each(SPELLINGS_SINCE, since, |row| {
             let (test, protocol, key): (i64, i64, Key) = (row.get(0)?, row.get(1)?, row.get(2)?);
             self.spellings.insert(key, test as u32);
-            self.latest.insert((test as u32, protocol), half(&key));
+            self.set_latest(test as u32, protocol, half(&key));
             Ok(())
         })?;
         db.each(VARIANTS, values![suite.get()], |row| {
@@ -174,30 +176,39 @@ impl SuiteCatalog {
         self.attributes[index] = hash;
     }
 
+    /// Remembers the latest spelling; false if it was that already.
+    fn set_latest(&mut self, test: u32, protocol: i64, spelling: u64) -> bool {
+        let index = test as usize;
+        if self.latest.len() <= index {
+            self.latest.resize(index + 1, [0; PROTOCOLS]);
+        }
+        let place = usize::try_from(protocol - 1).ok().and_then(|place| self.latest[index].get_mut(place));
+        place.is_some_and(|latest| std::mem::replace(latest, spelling) != spelling)
+    }
+
     /// The test that is meant, new or known, and what has to be written because of it.
     pub(crate) fn resolve<'a>(
         &mut self,
-        mention: &'a Mention<'a>,
+        mention: Mention<'a>,
         tests_made: &mut i64,
         changes: &mut Changes<'a>,
     ) -> TestId {
-        let known = self.spellings.get(mention.spelling_key).copied();
+        let result = mention.result;
+        let known = self.spellings.get(&result.spelling_key).copied();
         let test =
-            known.or_else(|| self.identities.get(mention.identity_key).copied()).unwrap_or_else(|| {
+            known.or_else(|| self.identities.get(&result.identity_key).copied()).unwrap_or_else(|| {
                 *tests_made += 1;
                 *tests_made as u32
             });
         if known.is_none() {
-            self.spellings.insert(*mention.spelling_key, test);
-            self.identities.insert(*mention.identity_key, test);
+            self.spellings.insert(result.spelling_key, test);
+            self.identities.insert(result.identity_key, test);
         }
-        let spelling = half(mention.spelling_key);
-        let latest = self.latest.insert((test, mention.protocol.code()), spelling);
-        if latest != Some(spelling) {
-            changes.spellings.insert(*mention.spelling_key, (test, mention));
+        if self.set_latest(test, mention.protocol.code(), half(&result.spelling_key)) {
+            changes.spellings.insert(result.spelling_key, (test, mention));
         }
-        if self.attributes.get(test as usize) != Some(&mention.attributes_hash) {
-            self.set_attributes(test, mention.attributes_hash);
+        if self.attributes.get(test as usize) != Some(&result.attributes_hash) {
+            self.set_attributes(test, result.attributes_hash);
             changes.tests.insert(test, mention);
         }
         TestId(i64::from(test))
@@ -230,15 +241,15 @@ impl SuiteCatalog {
         let mut tests: Vec<_> = changes.tests.iter().collect();
         tests.sort_unstable_by_key(|(test, _)| **test);
         let mut rows: Vec<Value<'_>> = Vec::with_capacity(tests.len() * PUT_TESTS.columns);
-        for (test, mention) in tests {
+        for (test, Mention { result, .. }) in tests {
             rows.extend_from_slice(values![
                 suite,
                 i64::from(*test),
-                mention.identity_key,
-                mention.class_name,
-                mention.name,
-                mention.attributes.location.as_deref(),
-                mention.attributes.file.as_deref(),
+                &result.identity_key,
+                result.class_name.as_deref().unwrap_or(&result.scope),
+                &result.name,
+                result.attributes.location.as_deref(),
+                result.attributes.file.as_deref(),
                 version,
             ]);
         }
@@ -247,9 +258,9 @@ impl SuiteCatalog {
         rows.clear();
         let mut spellings: Vec<_> = changes.spellings.iter().collect();
         spellings.sort_unstable_by_key(|(_, (test, _))| *test);
-        for (key, (test, mention)) in spellings {
-            let (test, protocol) = (i64::from(*test), mention.protocol.code());
-            rows.extend_from_slice(values![suite, test, protocol, key, mention.scope, mention.name, version]);
+        for (key, (test, Mention { protocol, result })) in spellings {
+            let (test, protocol) = (i64::from(*test), protocol.code());
+            rows.extend_from_slice(values![suite, test, protocol, key, &result.scope, &result.name, version]);
         }
         PUT_SPELLINGS.rows(db, &rows)?;
 

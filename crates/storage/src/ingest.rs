@@ -3,6 +3,7 @@
 //! The suite's counter row is locked first, so numbers, attempts, verdicts and the fold see uploads in one order, which is
 //! the order of commit. Executions are written sorted by (run, test, attempt): appends for a new run.
 
+mod executions;
 pub(crate) mod plan;
 mod rows;
 
@@ -89,6 +90,8 @@ pub struct NewResult {
     pub name: String,
     /// Location and file.
     pub attributes: TestAttributes,
+    /// [`TestAttributes::hash`] of them.
+    pub attributes_hash: u64,
     /// How it ended.
     pub outcome: Outcome,
     /// What else is true of it.
@@ -202,12 +205,12 @@ pub fn record(
     let mut counter = lock(db, suite)?;
     let mut catalog = catalogs.take(suite);
     catalog.refresh(db, suite, counter.catalog_version)?;
+    catalog.rollups.check(counter.uploads);
     let (mut touched, run_of) = touch_runs(db, suite, uploads, &mut counter)?;
     let repeats = find_repeats(db, suite, uploads, &touched, &run_of)?;
 
-    let mentions: Vec<Vec<Mention<'_>>> = uploads.iter().map(mentions_of).collect();
     let mut changes = Changes::default();
-    let resolved = resolve(&mut catalog, uploads, &mentions, &repeats, &mut counter, &mut changes);
+    let resolved = resolve(&mut catalog, uploads, &repeats, &mut counter, &mut changes);
     let planned = plan::plan(db, uploads, &mut touched, &run_of, &resolved)?;
     let receipts = receive(uploads, &repeats, &mut touched, &run_of, &planned, &mut counter);
 
@@ -216,6 +219,7 @@ pub fn record(
         catalog.write(db, suite, counter.catalog_version, &changes)?;
     }
     let executions = rows::write(db, suite, uploads, &touched, &planned, &receipts)?;
+    catalog.rollups.add(db, suite, uploads, &executions, counter.uploads)?;
     unlock(db, suite, &counter)?;
     for (index, receipt) in receipts.iter().enumerate().filter(|(_, receipt)| receipt.recorded) {
         let step = FoldStep {
@@ -345,40 +349,23 @@ fn find_repeats(
     Ok(repeats)
 }
 
-fn mentions_of(upload: &NewUpload) -> Vec<Mention<'_>> {
-    upload
-        .results
-        .iter()
-        .map(|result| Mention {
-            protocol: upload.protocol,
-            spelling_key: &result.spelling_key,
-            scope: &result.scope,
-            class_name: result.class_name.as_deref().unwrap_or(&result.scope),
-            identity_key: &result.identity_key,
-            name: &result.name,
-            attributes: &result.attributes,
-            attributes_hash: result.attributes.hash(),
-        })
-        .collect()
-}
-
 fn resolve<'a>(
     catalog: &mut SuiteCatalog,
     uploads: &'a [NewUpload],
-    mentions: &'a [Vec<Mention<'a>>],
     repeats: &[Option<Origin>],
     counter: &mut Counter,
     changes: &mut Changes<'a>,
 ) -> Resolved {
     let mut resolved = Vec::with_capacity(uploads.len());
-    for ((upload, mentions), repeat) in uploads.iter().zip(mentions).zip(repeats) {
+    for (upload, repeat) in uploads.iter().zip(repeats) {
         if repeat.is_some() {
             resolved.push(Vec::new());
             continue;
         }
         let variants: Vec<VariantId> =
             upload.variants.iter().map(|v| catalog.variant(v, &mut counter.variants, changes)).collect();
-        let tests = upload.results.iter().zip(mentions).map(|(result, mention)| {
+        let tests = upload.results.iter().map(|result| {
+            let mention = Mention { protocol: upload.protocol, result };
             let test = catalog.resolve(mention, &mut counter.tests, changes);
             (test.get(), variants[result.variant])
         });

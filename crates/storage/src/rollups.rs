@@ -9,7 +9,7 @@ use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::rollup::{RollupCell, RollupChunk, chunk_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(crate) const SOME: &str = "/* rollups.some */ select chunk, cells from rollup \
      where suite_id = $1 and day = $2 and branch_class = $3 and chunk = any($4)";
@@ -23,40 +23,113 @@ const PUT: Insert = Insert {
     conflict: "on conflict (suite_id, day, branch_class, chunk) do update set cells = excluded.cells",
 };
 
-/// Adds the executions of new uploads to the roll-ups of their days.
-pub(crate) fn add(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    uploads: &[NewUpload],
-    executions: &[Vec<Execution>],
-) -> Result<(), StorageError> {
-    let mut groups: BTreeMap<(i64, i64), BTreeMap<i64, RollupChunk>> = BTreeMap::new();
-    for (upload, executions) in uploads.iter().zip(executions) {
-        for same_chunk in executions.chunk_by(|a, b| chunk_of(a.id.test.get()) == chunk_of(b.id.test.get())) {
-            for execution in same_chunk {
-                let day = upload.at.plus(execution.offset_ms * 1000).day();
-                let chunks = groups.entry((day, upload.branch_class.code())).or_default();
-                let chunk = chunks.entry(chunk_of(execution.id.test.get())).or_default();
-                count(chunk.cell_mut(execution.id.test.get()), execution);
-            }
+/// Roll-ups of the days that are being written to, unpacked: an upload then only adds and packs.
+///
+/// They are exact as long as every upload of the suite went through this cache, which the number of uploads tells.
+#[derive(Default)]
+pub(crate) struct RollupCache {
+    uploads: i64,
+    days: HashMap<(i64, i64), BTreeMap<i64, RollupChunk>>,
+}
+
+/// Days and branch classes kept at one time.
+const MOST_DAYS: usize = 6;
+
+/// Chunks kept of one day; larger suites are read again each time.
+const MOST_CHUNKS: usize = 1000;
+
+impl RollupCache {
+    /// Forgets everything if another server has written since. The suite's counter row is locked.
+    pub(crate) fn check(&mut self, uploads: i64) {
+        if self.uploads != uploads {
+            self.days.clear();
         }
     }
-    for ((day, class), mut chunks) in groups {
-        let numbers: Vec<i64> = chunks.keys().copied().collect();
-        db.each(SOME, &[suite.get().into(), day.into(), class.into(), Value::Ints(&numbers)], |row| {
-            let stored = unpack(&row.get::<Vec<u8>>(1)?)?;
-            chunks.entry(row.get(0)?).or_default().merge(&stored);
+
+    /// Adds the executions of new uploads to the roll-ups of their days; `after` is the suite's number of uploads then.
+    pub(crate) fn add(
+        &mut self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        uploads: &[NewUpload],
+        executions: &[Vec<Execution>],
+        after: i64,
+    ) -> Result<(), StorageError> {
+        self.uploads = after;
+        let mut touched: BTreeMap<(i64, i64), BTreeSet<i64>> = BTreeMap::new();
+        for (upload, executions) in uploads.iter().zip(executions) {
+            for same_chunk in executions.chunk_by(|a, b| place(upload, a) == place(upload, b)) {
+                let (day, chunk) = place(upload, &same_chunk[0]);
+                touched.entry((day, upload.branch_class.code())).or_default().insert(chunk);
+            }
+        }
+        if self.days.len() + touched.len() > MOST_DAYS {
+            self.days.retain(|day, _| touched.contains_key(day));
+        }
+        for (day, numbers) in &touched {
+            self.load(db, suite, *day, numbers)?;
+        }
+        for (upload, executions) in uploads.iter().zip(executions) {
+            for same_chunk in executions.chunk_by(|a, b| place(upload, a) == place(upload, b)) {
+                let (day, number) = place(upload, &same_chunk[0]);
+                let chunks = self.days.entry((day, upload.branch_class.code())).or_default();
+                let chunk = chunks.entry(number).or_default();
+                for execution in same_chunk {
+                    count(chunk.cell_mut(execution.id.test.get()), execution);
+                }
+            }
+        }
+        for (day, numbers) in touched {
+            self.write(db, suite, day, &numbers)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the chunks of a day that are not here yet.
+    fn load(
+        &mut self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        (day, class): (i64, i64),
+        numbers: &BTreeSet<i64>,
+    ) -> Result<(), StorageError> {
+        let chunks = self.days.entry((day, class)).or_default();
+        let missing: Vec<i64> =
+            numbers.iter().copied().filter(|number| !chunks.contains_key(number)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        db.each(SOME, &[suite.get().into(), day.into(), class.into(), Value::Ints(&missing)], |row| {
+            chunks.insert(row.get(0)?, unpack(&row.get::<Vec<u8>>(1)?)?);
             Ok(())
-        })?;
+        })
+    }
+
+    fn write(
+        &mut self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        (day, class): (i64, i64),
+        numbers: &BTreeSet<i64>,
+    ) -> Result<(), StorageError> {
+        let Some(chunks) = self.days.get(&(day, class)) else { return Ok(()) };
         let packed: Vec<(i64, Vec<u8>)> =
-            chunks.iter().map(|(chunk, cells)| (*chunk, cells.pack())).collect();
+            numbers.iter().filter_map(|number| Some((*number, chunks.get(number)?.pack()))).collect();
         let mut rows = Vec::with_capacity(packed.len() * PUT.columns);
         for (chunk, cells) in &packed {
             rows.extend_from_slice(values![suite.get(), day, class, *chunk, cells.as_slice()]);
         }
         PUT.rows(db, &rows)?;
+        if chunks.len() > MOST_CHUNKS {
+            self.days.remove(&(day, class));
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Day and chunk of an execution.
+fn place(upload: &NewUpload, execution: &Execution) -> (i64, i64) {
+    (upload.at.plus(execution.offset_ms * 1000).day(), chunk_of(execution.id.test.get()))
 }
 
 /// Counts one execution into its cell. Executions that come from metrics are left out of every rate.

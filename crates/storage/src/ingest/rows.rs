@@ -1,21 +1,17 @@
 //! The rows of a planned group, table by table.
 
+use super::executions::ExecutionWriter;
 use super::plan::{Plan, Planned};
 use super::{NewResult, NewUpload, Received, TouchedRun};
 use crate::db::Db;
 use crate::error::StorageError;
 use crate::insert::Insert;
 use crate::value::{Value, values};
-use crate::{rollups, runs, uploads as upload_rows};
+use crate::{runs, uploads as upload_rows};
 use casebook_model::execution::Execution;
 use casebook_model::id::{ExecutionId, RunId, SuiteId, TestId};
 use casebook_model::tags::Tags;
 
-const EXECUTIONS: Insert = Insert {
-    into: "execution (suite_id, run_id, test_id, attempt, upload_id, variant_id, offset_ms, instance, outcome, flags, duration_us, external_hash)",
-    columns: 12,
-    conflict: "",
-};
 const FAILURES: Insert = Insert {
     into: "failure (suite_id, run_id, test_id, attempt, outcome, location, file, text_key)",
     columns: 8,
@@ -48,16 +44,15 @@ pub(crate) fn write(
         .iter()
         .map(|tally| Vec::with_capacity(usize::try_from(tally.accepted).unwrap_or(0)))
         .collect();
-    let mut rows = Vec::with_capacity(plan.executions.len() * EXECUTIONS.columns);
+    let mut writer = ExecutionWriter::new(suite);
     for planned in &plan.executions {
         let result = &uploads[planned.upload_index].results[planned.result_index];
         let execution = execution(planned, touched, received, result);
-        push_execution(&mut rows, suite, &execution);
+        writer.add(db, &execution)?;
         by_upload[planned.upload_index].push(execution);
     }
-    EXECUTIONS.rows(db, &rows)?;
+    writer.finish(db)?;
     write_rare(db, suite, uploads, touched, plan)?;
-    rollups::add(db, suite, uploads, &by_upload)?;
     Ok(by_upload)
 }
 
@@ -79,25 +74,6 @@ fn execution(
         duration_us: result.duration_us,
         external_hash: result.external_hash,
     }
-}
-
-fn push_execution(rows: &mut Vec<Value<'_>>, suite: SuiteId, execution: &Execution) {
-    let Execution { id, upload, variant, instance, outcome, flags, offset_ms, duration_us, external_hash } =
-        execution;
-    rows.extend_from_slice(values![
-        suite.get(),
-        id.run.get(),
-        id.test.get(),
-        id.attempt,
-        upload.get(),
-        variant.get(),
-        *offset_ms,
-        *instance,
-        outcome.code(),
-        flags.bits(),
-        *duration_us,
-        *external_hash,
-    ]);
 }
 
 /// Failures, own tags and spans: few results have them.

@@ -139,6 +139,7 @@ impl Builder {
         let mut result = result(name, outcome);
         result.variant = self.0.variants.len() - 1;
         change(&mut result);
+        result.attributes_hash = result.attributes.hash();
         self.0.results.push(result);
         self
     }
@@ -159,6 +160,7 @@ fn result(name: &str, outcome: Outcome) -> NewResult {
         identity_key: key_of(&[scope, name]),
         name: name.to_owned(),
         attributes: TestAttributes::default(),
+        attributes_hash: 0,
         outcome,
         flags: ExecutionFlags::default(),
         instance: 0,

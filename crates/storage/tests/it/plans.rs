@@ -80,8 +80,8 @@ fn plans(fixture: &Fixture) -> String {
     for read in hot_reads::all() {
         let plan = fixture.store.read(|db| {
             if matches!(db, casebook_storage::Db::Postgres(_)) {
-                // These tables are small enough to be read whole; the real ones are not.
-                db.batch("set enable_seqscan = off")?;
+                // Small tables are read whole or by bitmap as the layout of the day has it; only the index matters here.
+                db.batch("set enable_seqscan = off; set enable_bitmapscan = off")?;
             }
             db.plan(read.sql, &read.values)
         });
