@@ -33,6 +33,21 @@ impl std::fmt::Debug for Credential {
 }
 
 impl Credential {
+    /// The credential among a request's headers: `Authorization` wins over `x-aviator-api-key`.
+    ///
+    /// # Errors
+    /// There is one that cannot be read.
+    pub fn from_headers(
+        authorization: Option<&[u8]>,
+        api_key: Option<&[u8]>,
+    ) -> Result<Option<Self>, Denied> {
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Denied::Unknown);
+        if let Some(value) = authorization {
+            return Self::from_authorization(&text(value)?).ok_or(Denied::Unknown).map(Some);
+        }
+        Ok(api_key.map(text).transpose()?.map(Self::Token))
+    }
+
     /// Reads the value of an `Authorization` header in any of the spellings that clients send.
     #[must_use]
     pub fn from_authorization(value: &str) -> Option<Self> {
@@ -92,6 +107,9 @@ pub enum Denied {
     /// There is no credential, or it is not valid.
     #[error("the credential is missing or not valid")]
     Unknown,
+    /// Too many passwords are being verified.
+    #[error("too many passwords are being checked: try again in a moment, or use a token")]
+    Busy,
     /// The credential is valid, but allows less.
     #[error("this credential does not allow that: it has scope {0}")]
     Scope(Scope),
@@ -147,10 +165,16 @@ impl App {
                 };
                 Ok(Access { scope: token.scope, extent, branches: token.branches })
             }
-            (None, Some((user, stored))) if self.passwords.verify(text, &stored, self.now()) => {
-                Ok(Access { scope: user.role.into(), extent: Extent::Everything(user.home), branches: None })
-            }
-            _ => Err(Denied::Unknown),
+            (None, Some((user, stored))) => match self.passwords.verify(text, &stored, self.now()) {
+                Ok(true) => Ok(Access {
+                    scope: user.role.into(),
+                    extent: Extent::Everything(user.home),
+                    branches: None,
+                }),
+                Ok(false) => Err(Denied::Unknown),
+                Err(_) => Err(Denied::Busy),
+            },
+            (None, None) => Err(Denied::Unknown),
         }
     }
 
@@ -160,7 +184,12 @@ impl App {
     /// The access does not allow uploads, or its organization has no suite `default`.
     pub async fn suite_for_records(&self, access: &Access) -> Result<Suite, Denied> {
         if !access.scope.may_upload() {
-            return Err(Denied::Scope(access.scope));
+            // Whoever has no credential is to bring one.
+            return Err(if access.extent == Extent::Anonymous {
+                Denied::Unknown
+            } else {
+                Denied::Scope(access.scope)
+            });
         }
         let extent = access.extent;
         self.read(move |db| match extent {
@@ -225,10 +254,10 @@ impl Access {
         if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
     }
 
-    /// Whether this access may do everything.
+    /// Whether this access may see what concerns every suite.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.scope == Scope::Admin
+        self.scope == Scope::Admin && !matches!(self.extent, Extent::Suite(_))
     }
 }
 

@@ -9,6 +9,7 @@ use casebook_storage::catalog::Catalogs;
 use casebook_storage::ingest::{self, NewUpload, Receipt};
 use casebook_storage::{Db, Engine, StorageError, Store};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -125,7 +126,13 @@ impl Shared {
     fn work(&self) {
         while let Some(group) = self.next_group() {
             let suites: Vec<SuiteId> = group.iter().map(|(suite, _)| *suite).collect();
-            self.store_group(group);
+            // A panic must not take this thread away: everybody after it would wait for ever. The senders of the answers are
+            // gone with it, so the uploads of the group are refused.
+            let stored = catch_unwind(AssertUnwindSafe(|| self.store_group(group)));
+            if stored.is_err() {
+                tracing::error!("storing a group of uploads panicked; it was refused");
+                self.catalogs.forget(suites.iter().copied());
+            }
             let mut state = self.lock();
             for suite in suites {
                 state.in_hand.remove(&suite);
@@ -166,12 +173,8 @@ impl Shared {
             })
             .unzip();
         let results = self.store.write(|db| {
-            Ok::<_, StorageError>(
-                prepared
-                    .iter()
-                    .map(|(suite, uploads)| self.store_suite(db, *suite, uploads))
-                    .collect::<Vec<_>>(),
-            )
+            let suites = prepared.iter().map(|(suite, uploads)| self.store_suite(db, *suite, uploads));
+            suites.collect::<Result<Vec<_>, StorageError>>()
         });
         let results = results.unwrap_or_else(|error| {
             self.catalogs.forget(prepared.iter().map(|(suite, _)| *suite));
@@ -183,7 +186,7 @@ impl Shared {
         let uploads = prepared.into_iter().flat_map(|(_, uploads)| uploads);
         let results = results.into_iter().flatten();
         for ((answer, result), upload) in answers.into_iter().flatten().zip(results).zip(uploads) {
-            self.count(&result);
+            self.count(&result, &upload);
             // The client may have gone away; its results are stored all the same.
             drop(answer.send((result, upload)));
         }
@@ -195,10 +198,10 @@ impl Shared {
         db: &mut Db<'_>,
         suite: SuiteId,
         uploads: &[NewUpload],
-    ) -> Vec<Result<Receipt, NotRecorded>> {
-        let together = db.savepoint(|db| ingest::record(db, suite, uploads, &self.catalogs, &mut ()));
+    ) -> Result<Vec<Result<Receipt, NotRecorded>>, StorageError> {
+        let together = db.savepoint(|db| ingest::record(db, suite, uploads, &self.catalogs, &mut ()))?;
         let error = match together {
-            Ok(receipts) => return receipts.into_iter().map(Ok).collect(),
+            Ok(receipts) => return Ok(receipts.into_iter().map(Ok).collect()),
             Err(error) => error,
         };
         tracing::error!(
@@ -207,20 +210,22 @@ impl Shared {
             "uploads were not stored"
         );
         if let [_] = uploads {
-            return vec![Err(NotRecorded::Storage(Arc::new(error)))];
+            return Ok(vec![Err(NotRecorded::Storage(Arc::new(error)))]);
         }
-        let alone =
-            uploads.iter().flat_map(|upload| self.store_suite(db, suite, std::slice::from_ref(upload)));
-        alone.collect()
+        let mut alone = Vec::with_capacity(uploads.len());
+        for upload in uploads {
+            alone.extend(self.store_suite(db, suite, std::slice::from_ref(upload))?);
+        }
+        Ok(alone)
     }
 
-    fn count(&self, result: &Result<Receipt, NotRecorded>) {
-        if let Ok(receipt) = result {
-            self.metrics.uploads.inc();
-            self.metrics.results.inc_by(receipt.accepted.max(0).cast_unsigned());
-            self.metrics.duplicates.inc_by(receipt.duplicate.max(0).cast_unsigned());
-            self.metrics.rejected.inc_by(receipt.rejected.max(0).cast_unsigned());
-        }
+    fn count(&self, result: &Result<Receipt, NotRecorded>, upload: &NewUpload) {
+        let Ok(receipt) = result else { return };
+        let stored = receipt.accepted > 0 || receipt.duplicate == 0;
+        self.metrics.uploads.inc_by(u64::from(stored));
+        self.metrics.results.inc_by(receipt.accepted.max(0).cast_unsigned());
+        self.metrics.duplicates.inc_by(receipt.duplicate.max(0).cast_unsigned());
+        self.metrics.rejected.inc_by((receipt.rejected + upload.rejected).max(0).cast_unsigned());
     }
 }
 

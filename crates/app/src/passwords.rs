@@ -10,6 +10,7 @@ use casebook_model::time::Timestamp;
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use std::collections::HashMap;
 use std::hash::Hasher as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How long a verified password is remembered.
@@ -23,11 +24,23 @@ pub(crate) struct Passwords {
     key: [u8; 16],
     verified: Mutex<HashMap<u128, Timestamp>>,
     one_at_a_time: Mutex<()>,
+    waiting: AtomicUsize,
 }
+
+/// Verifications that may wait for their turn; more are refused, so that wrong passwords cannot hold every thread.
+const MOST_WAITING: usize = 8;
+
+/// Too many verifications wait already.
+pub(crate) struct TooMany;
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { key: secrets::random(), verified: Mutex::default(), one_at_a_time: Mutex::new(()) }
+        Self {
+            key: secrets::random(),
+            verified: Mutex::default(),
+            one_at_a_time: Mutex::new(()),
+            waiting: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -35,17 +48,23 @@ impl Passwords {
     /// Whether `password` belongs to `stored`. Blocks for the time of one verification, and for those before it.
     ///
     /// The stored hash is part of what is remembered, so a changed password is forgotten at once.
-    pub(crate) fn verify(&self, password: &str, stored: &str, now: Timestamp) -> bool {
+    pub(crate) fn verify(&self, password: &str, stored: &str, now: Timestamp) -> Result<bool, TooMany> {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write_usize(stored.len());
         hasher.write(stored.as_bytes());
         hasher.write(password.as_bytes());
         let memory = hasher.finish128().as_u128();
         if self.remembers(memory, now) {
-            return true;
+            return Ok(true);
         }
-        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.waiting.fetch_add(1, Ordering::SeqCst) >= MOST_WAITING {
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            return Err(TooMany);
+        }
+        let turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         let right = self.remembers(memory, now) || matches(password, stored);
+        drop(turn);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         if right {
             let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
             if verified.len() >= MOST_REMEMBERED {
@@ -53,7 +72,7 @@ impl Passwords {
             }
             verified.insert(memory, now);
         }
-        right
+        Ok(right)
     }
 
     fn remembers(&self, memory: u128, now: Timestamp) -> bool {
@@ -94,12 +113,15 @@ mod tests {
         let stored = hash("correct horse").unwrap();
         let passwords = Passwords::default();
         let now = Timestamp(1_000_000);
-        assert!(!passwords.verify("wrong", &stored, now));
-        assert!(passwords.verify("correct horse", &stored, now));
+        let verify = |password: &str, stored: &str, now| {
+            passwords.verify(password, stored, now).is_ok_and(|right| right)
+        };
+        assert!(!verify("wrong", &stored, now));
+        assert!(verify("correct horse", &stored, now));
         assert_eq!(passwords.verified.lock().unwrap().len(), 1);
-        assert!(passwords.verify("correct horse", &stored, now.plus(REMEMBERED_US)));
+        assert!(verify("correct horse", &stored, now.plus(REMEMBERED_US)));
         let changed = hash("another").unwrap();
-        assert!(!passwords.verify("correct horse", &changed, now));
+        assert!(!verify("correct horse", &changed, now));
         assert!(hash("").is_err());
     }
 }

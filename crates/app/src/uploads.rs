@@ -6,8 +6,9 @@ use bytes::Bytes;
 use casebook_formats::{Format, Malformed};
 use casebook_model::branch;
 use casebook_model::execution::ExecutionFlags;
+use casebook_model::failure::cut_middle;
 use casebook_model::key::{Key, digest, key_of};
-use casebook_model::name::{Job, Shard};
+use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::public_id::parse_uuid;
 use casebook_model::report::{Problem, Report, ReportedResult};
 use casebook_model::run::{Protocol, RunAttributes};
@@ -17,7 +18,7 @@ use casebook_model::test::{Spelling, TestAttributes, canonical_class_name, exter
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_model::variant::{self, Variant};
 use casebook_storage::failures;
-use casebook_storage::ingest::{NewResult, NewUpload, Receipt, report_digest};
+use casebook_storage::ingest::{NewResult, NewUpload, Receipt};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +30,12 @@ const LONGEST_NAME: usize = 1000;
 
 /// Longest commit or build message that is kept.
 const LONGEST_MESSAGE: usize = 8 * 1024;
+
+/// Longest scope and name that are kept; longer ones lose their middle.
+const LONGEST_TEST_NAME: usize = 16 * 1024;
+
+/// Executions of one upload past which earlier attempts are left out.
+const MOST_EXECUTIONS: usize = 20_000;
 
 /// What the sender says about the run and itself.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +66,8 @@ pub struct Environment {
     pub location_prefix: Option<String>,
     /// Tags of every execution, as sent.
     pub tags: Vec<(String, String)>,
+    /// It names a repository or check, which only the credential decides about.
+    pub names_suite: bool,
 }
 
 /// Where a report goes, and what is known beside it.
@@ -150,7 +159,7 @@ pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usi
     let rejected = report.rejected;
     // Results of native reports have no ids by which a repetition could be told.
     let digest = (context.format != Format::Json && !report.results.is_empty())
-        .then(|| report_digest(context.environment.job.as_ref(), &digest(&body)));
+        .then(|| report_digest(&context, &digest(&body)));
     drop(body);
     Ok((assemble(context, report, digest, now), rejected))
 }
@@ -161,14 +170,19 @@ pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Time
     let Context { suite, protocol, branches, environment, format } = context;
     let Report { results, mut problems, rejected, .. } = report;
     let at = time_of(&environment, now, &mut problems);
+    if environment.names_suite {
+        let message =
+            "run_env[repo] and run_env[check] are not used: the credential's suite takes the results";
+        note(&mut problems, None, message.to_owned());
+    }
     let tags = checked_tags(environment.tags.clone(), None, &mut problems);
     let tags = core_tags(&environment).overlaid(&tags);
 
     let mut builder =
         Builder { protocol, at, received_at: now, upload_tags: &tags, variants: Variants::default() };
     let mut stored = Vec::with_capacity(results.len());
-    for (record, result) in (1..).zip(results) {
-        builder.add(record, result, &mut stored, &mut problems);
+    for result in results {
+        builder.add(result, &mut stored, &mut problems);
     }
     let variants = builder.variants.list;
     let branch_class = branch::classify(
@@ -180,8 +194,11 @@ pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Time
         Some(version) => format!("{name} {version}"),
         None => name,
     });
-    let repaired =
-        problems.iter().filter(|problem| !problem.rejected && problem.record.is_some()).count() as i64;
+    let mut mended: Vec<usize> =
+        problems.iter().filter(|problem| !problem.rejected).filter_map(|problem| problem.record).collect();
+    mended.sort_unstable();
+    mended.dedup();
+    let repaired = mended.len() as i64;
     NewUpload {
         suite: suite.id,
         protocol,
@@ -202,6 +219,25 @@ pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Time
         rejected: rejected as i64,
         problems,
     }
+}
+
+/// The digest of a report whose results have no ids: equal bytes from the same job, shard and environment are one report.
+fn report_digest(context: &Context, body: &Key) -> Key {
+    let Context { environment, format, .. } = context;
+    let attributes = &environment.attributes;
+    let mut parts = vec![
+        format.as_str(),
+        environment.job.as_ref().map_or("", Job::as_str),
+        environment.shard.as_ref().map_or("", Shard::as_str),
+        attributes.branch.as_ref().map_or("", Branch::as_str),
+        attributes.commit.as_ref().map_or("", Commit::as_str),
+    ];
+    for (key, value) in &environment.tags {
+        parts.extend([key.as_str(), value.as_str()]);
+    }
+    let body: String = body.iter().map(|byte| char::from(*byte)).collect();
+    parts.push(&body);
+    key_of(&parts)
 }
 
 /// The number under which a format is stored.
@@ -225,8 +261,18 @@ fn time_of(environment: &Environment, now: Timestamp, problems: &mut Vec<Problem
         Ok(_) => "run_env[started_at] is in the future: the time of receipt is used".to_owned(),
         Err(error) => format!("run_env[started_at] is left out: {error}"),
     };
-    problems.push(Problem { record: None, rejected: false, message });
+    note(problems, None, message);
     now
+}
+
+/// Problems of one upload that are told; counts tell the rest.
+const MOST_PROBLEMS: usize = 4_000;
+
+/// Notes that something was mended.
+fn note(problems: &mut Vec<Problem>, record: Option<usize>, message: String) {
+    if problems.len() < MOST_PROBLEMS {
+        problems.push(Problem { record, rejected: false, message });
+    }
 }
 
 fn checked_tags(tags: Vec<(String, String)>, record: Option<usize>, problems: &mut Vec<Problem>) -> Tags {
@@ -235,7 +281,7 @@ fn checked_tags(tags: Vec<(String, String)>, record: Option<usize>, problems: &m
     }
     let (tags, dropped) = Tags::checked(tags);
     for problem in dropped {
-        problems.push(Problem { record, rejected: false, message: format!("a tag was dropped: {problem}") });
+        note(problems, record, format!("a tag was dropped: {problem}"));
     }
     tags
 }
@@ -310,20 +356,24 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn add(
-        &mut self,
-        record: usize,
-        result: ReportedResult,
-        stored: &mut Vec<NewResult>,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn add(&mut self, mut result: ReportedResult, stored: &mut Vec<NewResult>, problems: &mut Vec<Problem>) {
+        for text in [&mut result.scope, &mut result.name]
+            .into_iter()
+            .chain(&mut result.location)
+            .chain(&mut result.file)
+        {
+            if cut_middle(text, LONGEST_TEST_NAME) {
+                note(problems, Some(result.record), "a name or place was too long and was cut".to_owned());
+            }
+        }
         let class_name = match canonical_class_name(&result.scope) {
             Cow::Borrowed(_) => None,
             Cow::Owned(class_name) => Some(class_name),
         };
+        let stored_before = stored.len();
         let spelling =
             Spelling { protocol: self.protocol, scope: (&result.scope).into(), name: (&result.name).into() };
-        let tags = checked_tags(result.tags, Some(record), problems);
+        let tags = checked_tags(result.tags, Some(result.record), problems);
         let flags = if result.pending { ExecutionFlags::PENDING } else { ExecutionFlags::default() };
         let attributes = TestAttributes { location: result.location, file: result.file };
         let last = NewResult {
@@ -345,7 +395,14 @@ impl Builder<'_> {
             scope: result.scope,
             name: result.name,
         };
-        for earlier in result.earlier {
+        if stored.len() > MOST_EXECUTIONS && !result.earlier.is_empty() {
+            note(
+                problems,
+                Some(result.record),
+                "earlier attempts were left out: the upload has too many".to_owned(),
+            );
+        }
+        for earlier in result.earlier.into_iter().filter(|_| stored_before <= MOST_EXECUTIONS) {
             stored.push(NewResult {
                 outcome: earlier.outcome,
                 flags: ExecutionFlags::EARLIER,

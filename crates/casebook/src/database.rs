@@ -4,7 +4,7 @@ use crate::Failure;
 use casebook_app::clock::Clock;
 use casebook_model::suite::{Suite, SuiteName};
 use casebook_model::time::Timestamp;
-use casebook_storage::{DatabaseUrl, StorageError, Store, suites};
+use casebook_storage::{DatabaseUrl, Store, suites};
 
 /// Where the database is.
 #[derive(clap::Args)]
@@ -17,13 +17,16 @@ pub(crate) struct Database {
         env = "CASEBOOK_DATABASE",
         hide_env_values = true
     )]
-    pub(crate) database: DatabaseUrl,
+    database: String,
 }
 
 impl Database {
     /// Opens the database, and makes it ready for use if it is empty.
-    pub(crate) fn open(&self) -> Result<Store, StorageError> {
-        Store::open(&self.database)
+    ///
+    /// The address is read here, not by the argument parser, which would repeat a wrong one with its password.
+    pub(crate) fn open(&self) -> Result<Store, Failure> {
+        let url: DatabaseUrl = self.database.parse()?;
+        Ok(Store::open(&url)?)
     }
 }
 

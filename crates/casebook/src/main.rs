@@ -9,6 +9,7 @@ mod suite;
 mod token;
 mod user;
 
+use casebook_storage::InvalidDatabaseUrl;
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
@@ -54,7 +55,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", sentence(&*error));
-            ExitCode::FAILURE
+            // The address of the database is checked late, so that a wrong one is not repeated with its password.
+            if error.is::<InvalidDatabaseUrl>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

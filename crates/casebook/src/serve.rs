@@ -11,6 +11,7 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,9 +63,10 @@ impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         log(self.log_json);
         let store = self.database.open()?;
-        let first_start = setup::first_start(&store, Clock::System.now())?;
         let runtime = runtime()?;
         let listening = runtime.block_on(Listening::bind(self.listen, self.metrics_listen))?;
+        // Only when nothing can keep them from being shown.
+        let first_start = setup::first_start(&store, Clock::System.now())?;
         let address = format!("http://{}", listening.main.local_addr()?);
         let public_url = self.public_url.unwrap_or_else(|| address.clone());
         if let Some(first) = first_start {
@@ -79,11 +81,14 @@ impl Serve {
             println!("metrics on http://{}/metrics", metrics.local_addr()?);
         }
         let app = start(store, public_url, self.anonymous)?;
-        let serving = listening.serve(app, terminated(&runtime)?);
+        let serving = listening.serve(Arc::clone(&app), terminated(&runtime)?);
         println!("listening on {address}");
         io::stdout().flush()?;
-        runtime.block_on(serving)?;
-        Ok(())
+        let served = runtime.block_on(serving);
+        // The database's connections end after the runtime, on this thread: they may not be closed from inside of it.
+        runtime.shutdown_timeout(Duration::from_secs(10));
+        drop(app);
+        served
     }
 }
 

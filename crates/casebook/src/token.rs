@@ -56,7 +56,7 @@ struct Revoke {
     database: Database,
     /// Its number, from casebook token list
     #[arg(value_name = "NUMBER")]
-    number: i64,
+    number: i32,
 }
 
 fn scope(word: &str) -> Result<Scope, String> {
@@ -98,7 +98,7 @@ impl Create {
 impl Revoke {
     fn run(self) -> Result<(), Failure> {
         let store = self.database.open()?;
-        if !store.write(|db| tokens::revoke(db, TokenId(self.number), now()))? {
+        if !store.write(|db| tokens::revoke(db, TokenId(self.number.into()), now()))? {
             return Err(format!("there is no valid token {}: see casebook token list", self.number).into());
         }
         println!("revoked token {}", self.number);

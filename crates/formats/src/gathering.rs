@@ -7,6 +7,9 @@ use casebook_model::report::{Problem, Report, ReportedResult};
 /// Longest sentence of a problem, in bytes.
 const LONGEST_MESSAGE: usize = 400;
 
+/// Problems that are told; the number of rejected results is always exact.
+const MOST_PROBLEMS: usize = 2_000;
+
 /// Most failures, and most earlier attempts, that one result may tell.
 pub(crate) const MOST_FAILURES: usize = 100;
 
@@ -46,6 +49,7 @@ impl Gathering {
         if limit_texts(&mut result) {
             self.repaired(format!("the failure text was cut to {} KiB", LONGEST_TEXT / 1024));
         }
+        result.record = self.seen;
         self.report.results.push(result);
     }
 
@@ -74,7 +78,9 @@ impl Gathering {
         if message.contains('\0') {
             message = message.replace('\0', "\u{FFFD}");
         }
-        self.report.problems.push(Problem { record, rejected, message });
+        if self.report.problems.len() < MOST_PROBLEMS {
+            self.report.problems.push(Problem { record, rejected, message });
+        }
     }
 
     /// Notes that the report broke off.
@@ -117,6 +123,7 @@ fn limit_texts(result: &mut ReportedResult) -> bool {
 /// Replaces every NUL character; says whether there were any.
 fn replace_nul(result: &mut ReportedResult) -> bool {
     let ReportedResult {
+        record: _,
         external_id,
         scope,
         name,

@@ -11,14 +11,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// A JSON value as text.
-pub(crate) type Raw<'a> = &'a RawValue;
+pub type Raw<'a> = &'a RawValue;
 
 /// The members of an object in order.
-pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, Raw<'a>)>);
+pub struct Object<'a>(pub Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Object<'a> {
     /// The value of `key`, unless it is missing or null; of several the last one counts.
-    pub(crate) fn get(&self, key: &str) -> Option<Raw<'a>> {
+    pub fn get(&self, key: &str) -> Option<Raw<'a>> {
         self.0
             .iter()
             .rev()
@@ -43,7 +43,7 @@ impl<'a> Object<'a> {
     }
 
     /// The objects among the elements of the member `key`.
-    pub(crate) fn objects(&self, key: &str) -> Vec<Object<'a>> {
+    pub fn objects(&self, key: &str) -> Vec<Object<'a>> {
         self.array(key).into_iter().filter_map(object).collect()
     }
 
@@ -53,20 +53,20 @@ impl<'a> Object<'a> {
     }
 
     /// The member `key`, if it is an object.
-    pub(crate) fn object(&self, key: &str) -> Option<Object<'a>> {
+    pub fn object(&self, key: &str) -> Option<Object<'a>> {
         self.get(key).and_then(object)
     }
 }
 
 /// The characters of a JSON document.
-pub(crate) fn characters(bytes: &[u8]) -> Result<&str, Malformed> {
+pub fn characters(bytes: &[u8]) -> Result<&str, Malformed> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Malformed::NotJson(format!("no UTF-8 at byte {}", error.valid_up_to())))?;
     Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
 }
 
 /// A whole JSON document, whose syntax is checked by this.
-pub(crate) fn document(text: &str) -> Result<Raw<'_>, Malformed> {
+pub fn document(text: &str) -> Result<Raw<'_>, Malformed> {
     serde_json::from_str(text).map_err(|error| Malformed::NotJson(error.to_string()))
 }
 
@@ -87,7 +87,8 @@ pub(crate) fn kind(raw: Raw<'_>) -> &'static str {
     }
 }
 
-pub(crate) fn is_null(raw: Raw<'_>) -> bool {
+/// Whether it is `null`.
+pub fn is_null(raw: Raw<'_>) -> bool {
     raw.get() == "null"
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn number(raw: Raw<'_>) -> Option<f64> {
 }
 
 /// The text of a string. A lone surrogate, which is no character, becomes U+FFFD.
-pub(crate) fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
+pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if !inner.contains('\\') {
         return Some(Cow::Borrowed(inner));
@@ -127,7 +128,7 @@ pub(crate) fn array(raw: Raw<'_>) -> Option<Vec<Raw<'_>>> {
 }
 
 /// The members of an object.
-pub(crate) fn object(raw: Raw<'_>) -> Option<Object<'_>> {
+pub fn object(raw: Raw<'_>) -> Option<Object<'_>> {
     serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members).ok()
 }
 

@@ -14,7 +14,7 @@ mod rspec_json;
 
 mod gathering;
 mod instances;
-mod json;
+pub mod json;
 mod lines;
 mod paths;
 

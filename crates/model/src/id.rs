@@ -27,7 +27,7 @@ numbers! {
     TestId;
     /// An accepted upload within its suite. Given in the order of commit, so it is also the order of the fold.
     UploadId;
-    /// A variant within its suite; 1 is the variant without any tag.
+    /// A variant within its suite.
     VariantId;
     /// A machine within its suite.
     MachineId;
@@ -35,11 +35,6 @@ numbers! {
     TokenId;
     /// A user.
     UserId;
-}
-
-impl VariantId {
-    /// The variant of executions that say nothing about their environment.
-    pub const UNKNOWN: Self = Self(1);
 }
 
 /// One attempt of one test in one run.

@@ -28,6 +28,8 @@ impl Report {
 /// One result as reported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportedResult {
+    /// Its number in the report, from 1, rejected ones counted.
+    pub record: usize,
     /// The id its reporter gave it, if any; see [`crate::public_id::parse_uuid`] for which ids can be repetitions.
     pub external_id: Option<String>,
     /// The group, byte by byte; empty when there is none.
@@ -63,6 +65,7 @@ impl ReportedResult {
     #[must_use]
     pub fn new(scope: impl Into<String>, name: impl Into<String>, outcome: Outcome) -> Self {
         Self {
+            record: 0,
             external_id: None,
             scope: scope.into(),
             name: name.into(),

@@ -20,3 +20,9 @@ pub(crate) async fn not_found(uri: Uri) -> Response {
     };
     (StatusCode::NOT_FOUND, Json(body)).into_response()
 }
+
+/// 405 in JSON.
+pub(crate) async fn method_not_allowed() -> Response {
+    let body = json!({ "message": "this address does not take that method" });
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
+}

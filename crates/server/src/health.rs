@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use casebook_app::App;
 use casebook_app::access::Credential;
@@ -29,10 +29,10 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
 
 /// Metrics for an admin's token.
 pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let access = match value.and_then(Credential::from_authorization) {
-        Some(credential) => app.authenticate(Some(credential)).await.ok(),
-        None => None,
+    let credential = Credential::from_headers(headers.get(AUTHORIZATION).map(HeaderValue::as_bytes), None);
+    let access = match credential {
+        Ok(Some(credential)) => app.authenticate(Some(credential)).await.ok(),
+        _ => None,
     };
     let (status, message) = match access {
         Some(access) if access.is_admin() => return open_metrics(State(app)).await,

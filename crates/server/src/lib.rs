@@ -31,6 +31,7 @@ pub fn router(app: &Arc<App>, limits: Limits) -> Router {
         .with_state(Arc::clone(app))
         .merge(casebook_buildkite::router(Arc::clone(app), limits))
         .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), observe::observe))
 }
 
@@ -74,16 +75,17 @@ pub async fn serve(
         }
     };
     let _ = stopping.send(true);
-    for task in
-        [Some(background), metrics.map(|task| tokio::spawn(async { drop(task.await) }))].into_iter().flatten()
-    {
-        if task.await.is_err() {
-            tracing::error!("a background task had panicked");
-        }
-    }
+    // First what was accepted, then whatever else may take its time.
     let closing = Arc::clone(&app);
     if tokio::task::spawn_blocking(move || closing.close()).await.is_err() {
         tracing::error!("closing the writer failed");
+    }
+    for task in
+        [Some(background), metrics.map(|task| tokio::spawn(async { drop(task.await) }))].into_iter().flatten()
+    {
+        if matches!(tokio::time::timeout(GRACE, task).await, Ok(Err(_))) {
+            tracing::error!("a background task had panicked");
+        }
     }
     served
 }

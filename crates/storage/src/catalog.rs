@@ -146,6 +146,9 @@ impl SuiteCatalog {
         if self.version == version {
             return Ok(());
         }
+        if self.version > version {
+            *self = Self::default();
+        }
         let since = values![suite.get(), self.version];
         db.each(TESTS_SINCE, since, |row| {
             let test: i64 = row.get(0)?;
@@ -186,24 +189,22 @@ impl SuiteCatalog {
         place.is_some_and(|latest| std::mem::replace(latest, spelling) != spelling)
     }
 
-    /// The test that is meant, new or known, and what has to be written because of it.
-    pub(crate) fn resolve<'a>(
-        &mut self,
-        mention: Mention<'a>,
-        tests_made: &mut i64,
-        changes: &mut Changes<'a>,
-    ) -> TestId {
-        let result = mention.result;
-        let known = self.spellings.get(&result.spelling_key).copied();
-        let test =
-            known.or_else(|| self.identities.get(&result.identity_key).copied()).unwrap_or_else(|| {
-                *tests_made += 1;
-                *tests_made as u32
-            });
-        if known.is_none() {
-            self.spellings.insert(result.spelling_key, test);
-            self.identities.insert(result.identity_key, test);
+    /// The test that is meant, new or known.
+    pub(crate) fn identify(&mut self, result: &NewResult, tests_made: &mut i64) -> TestId {
+        if let Some(known) = self.spellings.get(&result.spelling_key) {
+            return TestId(i64::from(*known));
         }
+        let test = *self.identities.entry(result.identity_key).or_insert_with(|| {
+            *tests_made += 1;
+            *tests_made as u32
+        });
+        self.spellings.insert(result.spelling_key, test);
+        TestId(i64::from(test))
+    }
+
+    /// Takes in what a result that is stored says about its test.
+    pub(crate) fn learn<'a>(&mut self, test: TestId, mention: Mention<'a>, changes: &mut Changes<'a>) {
+        let (test, result) = (test.get() as u32, mention.result);
         if self.set_latest(test, mention.protocol.code(), half(&result.spelling_key)) {
             changes.spellings.insert(result.spelling_key, (test, mention));
         }
@@ -211,7 +212,6 @@ impl SuiteCatalog {
             self.set_attributes(test, result.attributes_hash);
             changes.tests.insert(test, mention);
         }
-        TestId(i64::from(test))
     }
 
     /// The number of `variant`, new or known.
@@ -229,7 +229,7 @@ impl SuiteCatalog {
         VariantId(id)
     }
 
-    /// Writes `changes` as version `version`.
+    /// Writes `changes` as version `version`, and spellings that were the latest only for a moment as the one before.
     pub(crate) fn write(
         &mut self,
         db: &mut Db<'_>,
@@ -259,6 +259,8 @@ impl SuiteCatalog {
         let mut spellings: Vec<_> = changes.spellings.iter().collect();
         spellings.sort_unstable_by_key(|(_, (test, _))| *test);
         for (key, (test, Mention { protocol, result })) in spellings {
+            let latest = self.latest.get(*test as usize).map(|latest| latest[protocol.code() as usize - 1]);
+            let version = if latest == Some(half(key)) { version } else { version - 1 };
             let (test, protocol) = (i64::from(*test), protocol.code());
             rows.extend_from_slice(values![suite, test, protocol, key, &result.scope, &result.name, version]);
         }

@@ -6,14 +6,24 @@ use crate::value::{Row, Value};
 use postgres::types::ToSql;
 use rusqlite::Connection;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// A PostgreSQL connection with the statements it has prepared.
 pub(crate) struct PostgresConnection {
     pub(crate) client: postgres::Client,
     pub(crate) statements: HashMap<&'static str, postgres::Statement>,
+    /// When it was last given back.
+    pub(crate) idle_since: Instant,
 }
 
+/// A connection that rested so long is asked whether it still lives: the server may have been restarted.
+const RESTED: Duration = Duration::from_secs(1);
+
 impl PostgresConnection {
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.idle_since.elapsed() < RESTED || self.client.is_valid(Duration::from_secs(5)).is_ok()
+    }
+
     pub(crate) fn prepare(&mut self, sql: &'static str) -> Result<postgres::Statement, StorageError> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
@@ -143,22 +153,19 @@ impl Db<'_> {
     /// Runs `work` so that its changes can be undone alone: when it fails, only they are gone.
     ///
     /// # Errors
-    /// What `work` failed with, or the savepoint itself.
-    pub fn savepoint<T, E: From<StorageError>>(
+    /// The savepoint itself failed: the state of the transaction is not known, and it must not be committed. What `work`
+    /// failed with is inside.
+    pub fn savepoint<T, E>(
         &mut self,
         work: impl FnOnce(&mut Db<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
+    ) -> Result<Result<T, E>, StorageError> {
         self.batch("savepoint part")?;
-        match work(self) {
-            Ok(value) => {
-                self.batch("release savepoint part")?;
-                Ok(value)
-            }
-            Err(error) => {
-                self.batch("rollback to savepoint part; release savepoint part")?;
-                Err(error)
-            }
-        }
+        let result = work(self);
+        self.batch(match result {
+            Ok(_) => "release savepoint part",
+            Err(_) => "rollback to savepoint part; release savepoint part",
+        })?;
+        Ok(result)
     }
 
     /// The steps by which the engine would answer `sql`, one a line: for the snapshots of hot reads.

@@ -36,6 +36,16 @@ pub enum StorageError {
         /// What was found.
         found: String,
     },
+    /// More would have to be read than one request may cost.
+    #[error(
+        "this would count {executions} executions, and at most {most} are counted for one request: ask for a shorter time"
+    )]
+    TooMuch {
+        /// What was asked for.
+        executions: i64,
+        /// What is allowed.
+        most: i64,
+    },
     /// A thing with that unique name is there already.
     #[error("{0} exists already")]
     Exists(String),
@@ -57,7 +67,9 @@ impl StorageError {
     /// Whether the connection itself is gone, so that a new one may succeed.
     #[must_use]
     pub(crate) fn is_connection_lost(&self) -> bool {
-        matches!(self, Self::Postgres(error) if error.is_closed() || error.as_db_error().is_none())
+        let Self::Postgres(error) = self else { return false };
+        // Class 57P: the server ended the connection.
+        error.is_closed() || error.as_db_error().is_none_or(|error| error.code().code().starts_with("57P"))
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) const HISTORY: &str = "/* executions.history */ select run_id, test_i
      (select run_id from run /*+ run_by_time */ where suite_id = $1 order by started_at desc, run_id desc limit $3)";
 pub(crate) const OF_RUN: &str = "/* executions.of_run */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
      offset_ms, duration_us, external_hash from execution where suite_id = $1 and run_id = $2 order by test_id, attempt";
-pub(crate) const UPLOADS_BETWEEN: &str = "/* executions.uploads_between */ select upload_id, run_id, branch from upload where suite_id = $1 and at >= $2 and at <= $3";
+pub(crate) const UPLOADS_BETWEEN: &str = "/* executions.uploads_between */ select upload_id, run_id, branch, accepted from upload where suite_id = $1 and at >= $2 and at <= $3";
 const MIXED: &str = "/* executions.mixed */ select failed.test_id, count(*) from \
        (select distinct failure.test_id, run.commit_sha from failure \
         join run on run.suite_id = failure.suite_id and run.run_id = failure.run_id \
@@ -27,6 +27,9 @@ const MIXED: &str = "/* executions.mixed */ select failed.test_id, count(*) from
         where other.suite_id = $1 and other.commit_sha = failed.commit_sha and execution.suite_id = $1 \
         and execution.test_id = failed.test_id and execution.outcome = 0) \
      group by failed.test_id order by count(*) desc, failed.test_id limit $2";
+
+/// Executions that one request may have counted: about a second of work.
+const MOST_COUNTED: i64 = 3_000_000;
 
 /// Which branches count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,15 +102,20 @@ pub fn count(
 ) -> Result<Vec<(TestId, RollupCell)>, StorageError> {
     let mut uploads = HashSet::new();
     let mut runs = Vec::new();
+    let mut executions = 0;
     let Selection { from, to, branch } = selection;
     db.each(UPLOADS_BETWEEN, values![suite.get(), from.as_microseconds(), to.as_microseconds()], |row| {
         let on: Option<String> = row.get(2)?;
         if branch.as_ref().is_none_or(|filter| filter.admits(on.as_deref())) {
             uploads.insert(UploadId(row.get(0)?));
             runs.push(row.get::<i64>(1)?);
+            executions += row.get::<i64>(3)?;
         }
         Ok(())
     })?;
+    if executions > MOST_COUNTED {
+        return Err(StorageError::TooMuch { executions, most: MOST_COUNTED });
+    }
     runs.sort_unstable();
     runs.dedup();
     let mut cells: BTreeMap<TestId, RollupCell> = BTreeMap::new();

@@ -14,8 +14,8 @@ use crate::runs;
 use crate::value::values;
 use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
-use casebook_model::id::{RunId, SuiteId, UploadId, VariantId};
-use casebook_model::key::{Key, key_of};
+use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
+use casebook_model::key::Key;
 use casebook_model::name::{Commit, Job, Shard};
 use casebook_model::report::Problem;
 use casebook_model::run::{OutcomeCounts, Protocol, Run, RunAttributes, VerdictCounts};
@@ -212,10 +212,16 @@ pub fn record(
     let mut changes = Changes::default();
     let resolved = resolve(&mut catalog, uploads, &repeats, &mut counter, &mut changes);
     let planned = plan::plan(db, uploads, &mut touched, &run_of, &resolved)?;
+    for stored in &planned.executions {
+        let upload = &uploads[stored.upload_index];
+        let mention = Mention { protocol: upload.protocol, result: &upload.results[stored.result_index] };
+        catalog.learn(TestId(stored.test), mention, &mut changes);
+    }
     let receipts = receive(uploads, &repeats, &mut touched, &run_of, &planned, &mut counter);
 
     if !changes.is_empty() {
-        counter.catalog_version += 1;
+        // Two numbers: see `SuiteCatalog::write`.
+        counter.catalog_version += 2;
         catalog.write(db, suite, counter.catalog_version, &changes)?;
     }
     let executions = rows::write(db, suite, uploads, &touched, &planned, &receipts)?;
@@ -365,8 +371,7 @@ fn resolve<'a>(
         let variants: Vec<VariantId> =
             upload.variants.iter().map(|v| catalog.variant(v, &mut counter.variants, changes)).collect();
         let tests = upload.results.iter().map(|result| {
-            let mention = Mention { protocol: upload.protocol, result };
-            let test = catalog.resolve(mention, &mut counter.tests, changes);
+            let test = catalog.identify(result, &mut counter.tests);
             (test.get(), variants[result.variant])
         });
         resolved.push(tests.collect());
@@ -417,11 +422,4 @@ fn receive(
         received.push(Received { receipt, recorded: true });
     }
     received
-}
-
-/// The digest of a report whose results have no ids: the same bytes from the same job are one report.
-#[must_use]
-pub fn report_digest(job: Option<&Job>, body: &Key) -> Key {
-    let body: String = body.iter().map(|byte| char::from(*byte)).collect();
-    key_of(&[job.map_or("", Job::as_str), &body])
 }

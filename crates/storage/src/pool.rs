@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Makes connections when they are needed, and keeps them for the next caller.
 pub(crate) struct Pool<T> {
+    alive: fn(&mut T) -> bool,
     make: Box<dyn Fn() -> Result<T, StorageError> + Send + Sync>,
     state: Mutex<State<T>>,
     returned: Condvar,
@@ -17,12 +18,14 @@ struct State<T> {
 }
 
 impl<T> Pool<T> {
+    /// `alive` says whether a connection that was kept can still be used.
     pub(crate) fn new(
         most: usize,
+        alive: fn(&mut T) -> bool,
         make: impl Fn() -> Result<T, StorageError> + Send + Sync + 'static,
     ) -> Self {
         let state = Mutex::new(State { idle: Vec::new(), made: 0 });
-        Self { make: Box::new(make), state, returned: Condvar::new(), most }
+        Self { alive, make: Box::new(make), state, returned: Condvar::new(), most }
     }
 
     /// Runs `work` with a connection; one that `work` reports as lost is not kept.
@@ -42,19 +45,28 @@ impl<T> Pool<T> {
     }
 
     fn take(&self) -> Result<T, StorageError> {
+        if let Some(mut connection) = self.take_idle()
+            && (self.alive)(&mut connection)
+        {
+            return Ok(connection);
+        }
+        // A dead connection's place is taken by the new one.
+        (self.make)().inspect_err(|_| self.give_back(None))
+    }
+
+    /// Waits for a connection or a place for one: none means that a new one is to be made.
+    fn take_idle(&self) -> Option<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(connection) = state.idle.pop() {
-                return Ok(connection);
+                return Some(connection);
             }
             if state.made < self.most {
                 state.made += 1;
-                break;
+                return None;
             }
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        drop(state);
-        (self.make)().inspect_err(|_| self.give_back(None))
     }
 
     fn give_back(&self, connection: Option<T>) {

@@ -33,7 +33,7 @@ pub(crate) struct RollupCache {
 }
 
 /// Days and branch classes kept at one time.
-const MOST_DAYS: usize = 6;
+const MOST_DAYS: usize = 3;
 
 /// Chunks kept of one day; larger suites are read again each time.
 const MOST_CHUNKS: usize = 1000;

@@ -7,7 +7,7 @@ use crate::pool::Pool;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Readers an embedded database has beside its one writer; more only compete for the two cores of a small machine.
 const SQLITE_READERS: usize = 4;
@@ -131,6 +131,7 @@ impl Store {
             }
             Connections::Postgres(pool) => pool.with(|handle| {
                 let result = work(&mut Db::Postgres(handle));
+                handle.0.idle_since = Instant::now();
                 let lost = is_lost(&result);
                 (result, lost)
             }),
@@ -149,6 +150,7 @@ impl Store {
             }),
             Connections::Postgres(pool) => pool.with(|handle| {
                 let result = transaction(&mut Db::Postgres(handle), "begin", work);
+                handle.0.idle_since = Instant::now();
                 let lost = is_lost(&result);
                 (result, lost)
             }),
@@ -210,17 +212,22 @@ fn connect(url: &DatabaseUrl) -> Connections {
         DatabaseUrl::Sqlite(path) => {
             let (for_writer, for_readers) = (path.clone(), path.clone());
             Connections::Sqlite {
-                writer: Pool::new(1, move || open_sqlite(&for_writer, true)),
-                readers: Pool::new(SQLITE_READERS, move || open_sqlite(&for_readers, false)),
+                writer: Pool::new(1, |_| true, move || open_sqlite(&for_writer, true)),
+                readers: Pool::new(SQLITE_READERS, |_| true, move || open_sqlite(&for_readers, false)),
             }
         }
         DatabaseUrl::Postgres(config) => {
             let config = config.clone();
-            Connections::Postgres(Pool::new(POSTGRES_CONNECTIONS, move || {
-                let mut client = config.connect(postgres::NoTls)?;
-                client.batch_execute("set synchronous_commit = on; set time zone 'UTC'")?;
-                Ok(PostgresHandle(PostgresConnection { client, statements: HashMap::new() }))
-            }))
+            Connections::Postgres(Pool::new(
+                POSTGRES_CONNECTIONS,
+                |handle: &mut PostgresHandle| handle.0.is_alive(),
+                move || {
+                    let mut client = config.connect(postgres::NoTls)?;
+                    client.batch_execute("set synchronous_commit = on; set time zone 'UTC'")?;
+                    let (statements, idle_since) = (HashMap::new(), Instant::now());
+                    Ok(PostgresHandle(PostgresConnection { client, statements, idle_since }))
+                },
+            ))
         }
     }
 }

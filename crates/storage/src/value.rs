@@ -119,6 +119,8 @@ impl ToSql for Value<'_> {
                 _ => value.to_sql(&Type::INT8, out),
             },
             Self::Real(value) => value.to_sql(ty, out),
+            // PostgreSQL has no NUL in texts; nothing that was stored holds one, so nothing is found by one.
+            Self::Text(value) if value.contains('\0') => value.replace('\0', "\u{fffd}").to_sql(ty, out),
             Self::Text(value) => value.to_sql(ty, out),
             Self::Bytes(value) => value.to_sql(ty, out),
             Self::Ints(values) => match *ty {

@@ -5,15 +5,20 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use casebook_app::uploads::Environment;
-use casebook_formats::Format;
+use casebook_formats::json::{self, Object, Raw};
+use casebook_formats::{Format, Malformed};
 use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::public_id::parse_uuid;
 use casebook_model::run::RunAttributes;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 /// Fields of a multipart form at most.
 const MOST_FIELDS: usize = 2_000;
+
+/// Longest key of a run, in bytes.
+const LONGEST_KEY: usize = 16_000;
+
+/// Longest name or version of a client, in characters.
+const LONGEST_VALUE: usize = 120;
 
 /// An upload taken apart.
 pub(crate) struct Envelope {
@@ -46,59 +51,41 @@ fn unprocessable(message: &str) -> ApiError {
 
 fn format_of(word: Option<&str>) -> Result<Format, ApiError> {
     let word = word.ok_or_else(|| unprocessable("format is missing"))?;
-    Format::from_word(word).ok_or_else(|| ApiError::Unprocessable(format!("format {word:?} is not known")))
-}
-
-/// The members of a JSON upload in any order, each still in its own text.
-#[derive(serde::Deserialize)]
-struct Members<'a> {
-    #[serde(borrow)]
-    format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    run_env: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tags: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
+    Format::from_word(word).ok_or_else(|| {
+        let word: String = word.chars().take(60).collect();
+        ApiError::Unprocessable(format!("format {word:?} is not known"))
+    })
 }
 
 fn read_json(body: &Bytes) -> Result<Envelope, ApiError> {
-    let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() && std::str::from_utf8(body).is_ok() {
-            unprocessable("the body must be a JSON object with the members format, run_env and data")
-        } else {
-            ApiError::BadRequest(format!("the body is no JSON: {error}"))
-        }
+    let no_json = |error: Malformed| ApiError::BadRequest(format!("the body: {error}"));
+    let text = json::characters(body).map_err(no_json)?;
+    let document = json::document(text).map_err(no_json)?;
+    let members = json::object(document).ok_or_else(|| {
+        unprocessable("the body must be a JSON object with the members format, run_env and data")
     })?;
-    let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get());
-    let format = members.format.map(value).transpose().ok().flatten();
-    let format = match &format {
-        None | Some(Value::Null) => format_of(None)?,
-        Some(Value::String(word)) => format_of(Some(word))?,
-        Some(_) => return Err(unprocessable("format must be a string")),
+    let format = match members.get("format") {
+        None => format_of(None)?,
+        Some(raw) => {
+            let word = json::text(raw).ok_or_else(|| unprocessable("format must be a string"))?;
+            format_of(Some(&word))?
+        }
     };
-    let run_env = match members.run_env.map(value).transpose().ok().flatten() {
-        Some(Value::Object(run_env)) => run_env,
-        Some(_) => return Err(unprocessable("run_env must be an object")),
-        None => return Err(unprocessable("run_env is missing")),
-    };
-    if run_env.get("key").is_some_and(|key| !key.is_string() && !key.is_null()) {
+    let run_env = members.get("run_env").ok_or_else(|| unprocessable("run_env is missing"))?;
+    let run_env = json::object(run_env).ok_or_else(|| unprocessable("run_env must be an object"))?;
+    if run_env.get("key").is_some_and(|key| json::text(key).is_none()) {
         return Err(unprocessable("run_env.key must be a string"));
     }
-    let tags = match members.tags.map(value).transpose().ok().flatten() {
-        Some(Value::Object(tags)) => texts(tags),
-        _ => Vec::new(),
-    };
-    let environment = environment(&texts(run_env), tags)?;
-    let data =
-        members.data.filter(|data| data.get() != "null").ok_or_else(|| unprocessable("data is missing"))?;
+    let tags = members.object("tags").map(|tags| texts(&tags)).unwrap_or_default();
+    let environment = environment(&texts(&run_env), tags)?;
+    let data = members.get("data").ok_or_else(|| unprocessable("data is missing"))?;
     let data = match format {
         Format::Json => body.slice_ref(data.get().as_bytes()),
-        _ => match serde_json::from_str::<String>(data.get()) {
-            Ok(report) => Bytes::from(report),
+        _ => match json::text(data) {
+            Some(report) => Bytes::from(report.into_owned()),
             // Native JSON reports may be embedded as they are.
-            Err(_) if format != Format::Junit => body.slice_ref(data.get().as_bytes()),
-            Err(_) => return Err(unprocessable("data must be a string that holds the report")),
+            None if format != Format::Junit => body.slice_ref(data.get().as_bytes()),
+            None => return Err(unprocessable("data must be a string that holds the report")),
         },
     };
     Ok(Envelope { format, environment, data })
@@ -127,6 +114,9 @@ async fn read_multipart(boundary: String, body: Bytes) -> Result<Envelope, ApiEr
         let bytes = field.bytes().await.map_err(broken)?;
         match (target, name.as_str()) {
             (Some((list, key)), _) => list.push((key, text(&bytes))),
+            (None, "data") if data.is_some() => {
+                return Err(unprocessable("the form has more than one data field"));
+            }
             (None, "data") => data = Some(bytes),
             (None, "format") => format = Some(text(&bytes)),
             (None, _) => {}
@@ -151,17 +141,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Members of an object as texts; null and nested values say nothing that is used.
-fn texts(object: Map<String, Value>) -> Vec<(String, String)> {
-    let text = |value: Value| match value {
-        Value::String(text) => Some(text.replace('\0', "\u{fffd}")),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+fn texts(object: &Object<'_>) -> Vec<(String, String)> {
+    let text = |raw: Raw<'_>| match raw.get().as_bytes().first() {
+        Some(b'"') => json::text(raw).map(|text| text.replace('\0', "\u{fffd}")),
+        Some(b'n' | b'{' | b'[') => None,
+        _ => Some(raw.get().to_owned()),
     };
-    object
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.replace('\0', "\u{fffd}"), text(value)?)))
-        .collect()
+    let members = object.0.iter();
+    members.filter_map(|(key, value)| Some((key.replace('\0', "\u{fffd}"), text(value)?))).collect()
 }
 
 fn environment(run_env: &[(String, String)], tags: Vec<(String, String)>) -> Result<Environment, ApiError> {
@@ -170,6 +157,10 @@ fn environment(run_env: &[(String, String)], tags: Vec<(String, String)>) -> Res
         entry.map(|(_, value)| value.clone())
     };
     let key = find("key").ok_or_else(|| unprocessable("run_env.key is missing or empty"))?;
+    if key.len() > LONGEST_KEY {
+        return Err(ApiError::Unprocessable(format!("run_env.key is longer than {LONGEST_KEY} bytes")));
+    }
+    let bounded = |name: &str| find(name).map(|text| text.chars().take(LONGEST_VALUE).collect());
     let provider = find("CI").or_else(|| find("ci"));
     let key_is_build = provider.as_deref() == Some("buildkite") && parse_uuid(&key).is_some();
     Ok(Environment {
@@ -183,14 +174,15 @@ fn environment(run_env: &[(String, String)], tags: Vec<(String, String)>) -> Res
         },
         job: find("job_id").as_deref().and_then(Job::new),
         shard: find("shard").as_deref().and_then(Shard::new),
-        collector: find("collector"),
-        collector_version: find("version"),
-        language_version: find("language_version"),
-        test_runner: find("test_runner"),
+        collector: bounded("collector"),
+        collector_version: bounded("version"),
+        language_version: bounded("language_version"),
+        test_runner: bounded("test_runner"),
         key_is_build,
         started_at: find("started_at"),
         working_directory: find("cwd"),
         location_prefix: find("location_prefix"),
+        names_suite: find("repo").is_some() || find("check").is_some(),
         tags,
         key,
     })

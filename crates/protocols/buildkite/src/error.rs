@@ -20,6 +20,10 @@ pub(crate) enum ApiError {
     NotFound(&'static str),
     /// 400: the request cannot be read.
     BadRequest(String),
+    /// 408.
+    Timeout(String),
+    /// 429.
+    TooManyRequests(String),
     /// 413.
     TooLarge(String),
     /// 415.
@@ -34,7 +38,10 @@ pub(crate) enum ApiError {
 
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
-        Self::Storage(error)
+        match error {
+            StorageError::TooMuch { .. } => Self::Unprocessable(error.to_string()),
+            error => Self::Storage(error),
+        }
     }
 }
 
@@ -43,9 +50,10 @@ impl From<Denied> for ApiError {
         match denied {
             Denied::Unknown => Self::Unauthorized,
             Denied::Scope(_) => Self::Forbidden(denied.to_string()),
+            Denied::Busy => Self::TooManyRequests(denied.to_string()),
             Denied::NotFound => Self::NotFound("no such suite"),
             Denied::NoDefaultSuite => Self::Unprocessable(denied.to_string()),
-            Denied::Storage(error) => Self::Storage(error),
+            Denied::Storage(error) => error.into(),
         }
     }
 }
@@ -80,6 +88,8 @@ impl IntoResponse for ApiError {
             Self::Forbidden(message) => (StatusCode::FORBIDDEN, message),
             Self::NotFound(message) => (StatusCode::NOT_FOUND, message.to_owned()),
             Self::BadRequest(message) => (StatusCode::BAD_REQUEST, message),
+            Self::Timeout(message) => (StatusCode::REQUEST_TIMEOUT, message),
+            Self::TooManyRequests(message) => (StatusCode::TOO_MANY_REQUESTS, message),
             Self::TooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, message),
             Self::UnsupportedMediaType(message) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, message),
             Self::Unprocessable(message) => (StatusCode::UNPROCESSABLE_ENTITY, message),

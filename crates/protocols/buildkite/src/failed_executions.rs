@@ -1,10 +1,11 @@
 //! Failed executions of a run (`buildkite.md` 11.3).
 
+use crate::address::Address;
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
 use crate::runs::run_in;
 use crate::{State, readable_suite, suite_url, suite_web_url};
-use axum::extract::{self, Path};
+use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::runs::FailedExecution;
@@ -50,11 +51,10 @@ struct FailureDetailJson {
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path((organization, suite, run)): Path<(String, String, String)>,
-    extract::Query(query): extract::Query<Vec<(String, String)>>,
+    Address((organization, suite, run)): Address<(String, String, String)>,
+    query: Query,
 ) -> Result<Response, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
-    let query = Query::new(query);
     let pager = Pager::from_query(&query)?;
     let url = format!("{}/runs/{run}/failed_executions", suite_url(&state.app, &suite));
     let run = run_in(&state.app, suite.id, &run).await?;

@@ -1,5 +1,6 @@
 //! Buildkite Test Analytics: `POST /v1/uploads` and the REST API of suites, runs, failed executions and tests.
 
+mod address;
 mod body;
 mod envelope;
 mod error;
@@ -14,8 +15,8 @@ mod uploads;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::{get, post};
 use casebook_app::App;
 use casebook_app::access::{Access, Credential};
@@ -76,11 +77,8 @@ pub fn router(app: Arc<App>, limits: Limits) -> Router {
 
 /// The access that the request's credential gives.
 async fn authenticate(app: &Arc<App>, headers: &HeaderMap) -> Result<Access, ApiError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let credential = match text(AUTHORIZATION.as_str()) {
-        Some(value) => Some(Credential::from_authorization(value).ok_or(ApiError::Unauthorized)?),
-        None => text("x-aviator-api-key").map(|token| Credential::Token(token.to_owned())),
-    };
+    let bytes = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    let credential = Credential::from_headers(bytes(AUTHORIZATION.as_str()), bytes("x-aviator-api-key"))?;
     Ok(app.authenticate(credential).await?)
 }
 

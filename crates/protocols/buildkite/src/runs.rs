@@ -1,10 +1,11 @@
 //! Runs (`buildkite.md` 11.2).
 
+use crate::address::Address;
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
 use crate::{State, readable_suite, suite_url, suite_web_url};
 use axum::Json;
-use axum::extract::{self, Path};
+use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::{App, Listed};
@@ -57,11 +58,10 @@ fn build_id(run: &Run) -> Option<&str> {
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path((organization, suite)): Path<(String, String)>,
-    extract::Query(query): extract::Query<Vec<(String, String)>>,
+    Address((organization, suite)): Address<(String, String)>,
+    query: Query,
 ) -> Result<Response, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
-    let query = Query::new(query);
     let pager = Pager::from_query(&query)?;
     let (id, page) = (suite.id, pager.page());
     let listed = match query.get("build_id") {
@@ -82,7 +82,7 @@ pub(crate) async fn list(
 pub(crate) async fn find(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path((organization, suite, run)): Path<(String, String, String)>,
+    Address((organization, suite, run)): Address<(String, String, String)>,
 ) -> Result<Json<RunJson>, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
     let run = run_in(&state.app, suite.id, &run).await?;

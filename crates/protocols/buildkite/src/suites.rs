@@ -1,10 +1,11 @@
 //! Suites (`buildkite.md` 11.1).
 
+use crate::address::Address;
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
 use crate::{State, authenticate, readable_suite, suite_url, suite_web_url};
 use axum::Json;
-use axum::extract::{self, Path};
+use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::{App, Listed};
@@ -53,11 +54,11 @@ impl SuiteJson {
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path(organization): Path<String>,
-    extract::Query(query): extract::Query<Vec<(String, String)>>,
+    Address(organization): Address<String>,
+    query: Query,
 ) -> Result<Response, ApiError> {
     let access = authenticate(&state.app, &headers).await?;
-    let query = Query::new(query);
+    refuse_tokens(&query)?;
     let pager = Pager::from_query(&query)?;
     let url = format!("{}/v2/analytics/organizations/{organization}/suites", state.app.public_url());
     let suites = state.app.readable_suites(&access, &organization).await?;
@@ -75,8 +76,18 @@ pub(crate) async fn list(
 pub(crate) async fn find(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path((organization, suite)): Path<(String, String)>,
+    Address((organization, suite)): Address<(String, String)>,
+    query: Query,
 ) -> Result<Json<SuiteJson>, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
+    refuse_tokens(&query)?;
     Ok(Json(SuiteJson::new(&state.app, &suite)))
+}
+
+/// Tokens are kept as hashes and cannot be shown again.
+fn refuse_tokens(query: &Query) -> Result<(), ApiError> {
+    match query.get("show_api_token") {
+        Some("true") => Err(ApiError::Forbidden("tokens are shown only once, when they are made".to_owned())),
+        _ => Ok(()),
+    }
 }

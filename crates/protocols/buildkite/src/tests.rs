@@ -1,17 +1,17 @@
 //! Tests with their metrics (`buildkite.md` 11.4).
 
+use crate::address::Address;
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
 use crate::window::{self, wants_metrics};
 use crate::{State, readable_suite, suite_url, suite_web_url};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{self, Path};
+use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::tests::{ShownTest, TestOrder, mean_seconds, reliability};
 use casebook_app::{App, Listed};
-use casebook_model::execution::seconds_from_us;
 use casebook_model::public_id::Subject;
 use casebook_model::rollup::RollupCell;
 use casebook_model::run::Protocol;
@@ -68,7 +68,7 @@ const fn is_zero(count: &u64) -> bool {
 impl Metrics {
     fn new(cell: &RollupCell) -> Self {
         let timed = cell.timed > 0;
-        let seconds = |us: u64| timed.then(|| seconds_from_us(us.cast_signed()));
+        let seconds = |us: u64| timed.then_some(us as f64 / 1e6);
         Self {
             reliability: reliability(cell),
             duration_avg: mean_seconds(cell),
@@ -109,11 +109,10 @@ const NOT_YET: &[&str] = &["labels", "owners", "state", "tags"];
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path((organization, suite)): Path<(String, String)>,
-    extract::Query(query): extract::Query<Vec<(String, String)>>,
+    Address((organization, suite)): Address<(String, String)>,
+    query: Query,
 ) -> Result<Response, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
-    let query = Query::new(query);
     let pager = Pager::from_query(&query)?;
     let url = format!("{}/tests", suite_url(&state.app, &suite));
     let (id, page) = (suite.id, pager.page());
@@ -140,12 +139,12 @@ pub(crate) async fn list(
 pub(crate) async fn find(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path((organization, suite, test)): Path<(String, String, String)>,
-    extract::Query(query): extract::Query<Vec<(String, String)>>,
+    Address((organization, suite, test)): Address<(String, String, String)>,
+    query: Query,
 ) -> Result<Json<TestJson>, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
     let window = match wants_metrics(&headers)? {
-        true => Some(window::from_query(&Query::new(query), state.app.now())?),
+        true => Some(window::from_query(&query, state.app.now())?),
         false => None,
     };
     let found = state.app.test(suite.id, &test, Protocol::Buildkite, window).await?;
@@ -165,7 +164,7 @@ struct Wanted {
 pub(crate) async fn find_by_name(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    Path((organization, suite)): Path<(String, String)>,
+    Address((organization, suite)): Address<(String, String)>,
     body: Bytes,
 ) -> Result<Json<TestJson>, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
