@@ -44,6 +44,11 @@ impl<T> Pool<T> {
         result
     }
 
+    /// The connections that nobody has.
+    pub(crate) fn drain(&self) -> Vec<T> {
+        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).idle)
+    }
+
     fn take(&self) -> Result<T, StorageError> {
         if let Some(mut connection) = self.take_idle()
             && (self.alive)(&mut connection)

@@ -174,6 +174,18 @@ impl Store {
     }
 }
 
+/// PostgreSQL's client waits for the end of its connection, which must not happen on a thread of an event loop; the last owner
+/// of a store may well be one.
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Connections::Postgres(pool) = &self.connections {
+            let connections = pool.drain();
+            let closed = std::thread::spawn(move || drop(connections)).join();
+            debug_assert!(closed.is_ok(), "closing connections does not panic");
+        }
+    }
+}
+
 /// An error of work on the database, which may be the database's own.
 pub trait Failure: From<StorageError> {
     /// The database's own error, if it is one.
