@@ -77,9 +77,12 @@ impl GroupCommit {
         let shared =
             Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), store, catalogs, metrics });
         let threads = (0..writers)
-            .map(|_| {
+            .map(|number| {
                 let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.work())
+                let name = format!("casebook-writer-{number}");
+                let spawned = std::thread::Builder::new().name(name).spawn(move || shared.work());
+                #[expect(clippy::expect_used, reason = "without its writers the server cannot do anything")]
+                spawned.expect("the system lends a thread")
             })
             .collect();
         Self { shared, threads: Mutex::new(threads) }

@@ -14,12 +14,11 @@ use casebook_model::report::{Problem, Report, ReportedResult};
 use casebook_model::run::{Protocol, RunAttributes};
 use casebook_model::suite::Suite;
 use casebook_model::tags::Tags;
-use casebook_model::test::{Spelling, TestAttributes, canonical_class_name, external_hash};
+use casebook_model::test::{Spelling, TestAttributes, external_hash};
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_model::variant::{self, Variant};
 use casebook_storage::failures;
 use casebook_storage::ingest::{NewResult, NewUpload, Receipt};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -366,10 +365,6 @@ impl Builder<'_> {
                 note(problems, Some(result.record), "a name or place was too long and was cut".to_owned());
             }
         }
-        let class_name = match canonical_class_name(&result.scope) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(class_name) => Some(class_name),
-        };
         let stored_before = stored.len();
         let spelling =
             Spelling { protocol: self.protocol, scope: (&result.scope).into(), name: (&result.name).into() };
@@ -378,9 +373,8 @@ impl Builder<'_> {
         let attributes = TestAttributes { location: result.location, file: result.file };
         let last = NewResult {
             spelling_key: spelling.key(),
-            identity_key: key_of(&[class_name.as_deref().unwrap_or(&result.scope), &result.name]),
             variant: self.variants.of(self.upload_tags, &tags),
-            class_name,
+            class_name: None,
             attributes_hash: attributes.hash(),
             attributes,
             outcome: result.outcome,

@@ -13,7 +13,7 @@ use crate::value::{Value, values};
 use casebook_model::id::{SuiteId, TestId, VariantId};
 use casebook_model::key::Key;
 use casebook_model::run::Protocol;
-use casebook_model::test::TestAttributes;
+use casebook_model::test::{Identity, TestAttributes};
 use casebook_model::variant::Variant;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -194,7 +194,7 @@ impl SuiteCatalog {
         if let Some(known) = self.spellings.get(&result.spelling_key) {
             return TestId(i64::from(*known));
         }
-        let test = *self.identities.entry(result.identity_key).or_insert_with(|| {
+        let test = *self.identities.entry(result.identity().key()).or_insert_with(|| {
             *tests_made += 1;
             *tests_made as u32
         });
@@ -240,14 +240,22 @@ impl SuiteCatalog {
         let suite = suite.get();
         let mut tests: Vec<_> = changes.tests.iter().collect();
         tests.sort_unstable_by_key(|(test, _)| **test);
-        let mut rows: Vec<Value<'_>> = Vec::with_capacity(tests.len() * PUT_TESTS.columns);
-        for (test, Mention { result, .. }) in tests {
+        let described: Vec<(Identity, Key)> = tests
+            .iter()
+            .map(|(_, mention)| {
+                let identity = mention.result.identity();
+                let key = identity.key();
+                (identity, key)
+            })
+            .collect();
+        let mut rows: Vec<Value<'_>> = Vec::with_capacity(described.len() * PUT_TESTS.columns);
+        for ((test, Mention { result, .. }), (identity, key)) in tests.into_iter().zip(&described) {
             rows.extend_from_slice(values![
                 suite,
                 i64::from(*test),
-                &result.identity_key,
-                result.class_name.as_deref().unwrap_or(&result.scope),
-                &result.name,
+                key,
+                &identity.class_name,
+                &identity.name,
                 result.attributes.location.as_deref(),
                 result.attributes.file.as_deref(),
                 version,
@@ -266,13 +274,13 @@ impl SuiteCatalog {
         }
         PUT_SPELLINGS.rows(db, &rows)?;
 
-        let described: Vec<(i64, Key, String)> = changes
+        let variants: Vec<(i64, Key, String)> = changes
             .variants
             .iter()
             .map(|(id, variant)| (*id, variant.key(), crate::ingest::tags_json(variant.tags())))
             .collect();
         rows.clear();
-        for (id, key, tags) in &described {
+        for (id, key, tags) in &variants {
             rows.extend_from_slice(values![suite, *id, key, tags]);
         }
         PUT_VARIANTS.rows(db, &rows)?;

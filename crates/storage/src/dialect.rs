@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 /// SQLite's text of each statement seen so far. Statements are constants, so this stays small.
-static SQLITE: LazyLock<RwLock<HashMap<&'static str, &'static str>>> = LazyLock::new(RwLock::default);
+/// They are told apart by where they are, because some are too long to be compared with every use.
+static SQLITE: LazyLock<RwLock<HashMap<(usize, usize), &'static str>>> = LazyLock::new(RwLock::default);
 
 /// SQLite's text of `sql`.
 pub(crate) fn for_sqlite(sql: &'static str) -> &'static str {
-    if let Some(known) = SQLITE.read().unwrap_or_else(PoisonError::into_inner).get(sql) {
+    let place = (sql.as_ptr().addr(), sql.len());
+    if let Some(known) = SQLITE.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
         return known;
     }
     let text: &'static str = String::leak(translate(sql));
-    SQLITE.write().unwrap_or_else(PoisonError::into_inner).insert(sql, text);
+    SQLITE.write().unwrap_or_else(PoisonError::into_inner).insert(place, text);
     text
 }
 

@@ -20,7 +20,7 @@ use casebook_model::name::{Commit, Job, Shard};
 use casebook_model::report::Problem;
 use casebook_model::run::{OutcomeCounts, Protocol, Run, RunAttributes, VerdictCounts};
 use casebook_model::tags::Tags;
-use casebook_model::test::TestAttributes;
+use casebook_model::test::{Identity, TestAttributes, canonical_class_name};
 use casebook_model::time::Timestamp;
 use casebook_model::variant::Variant;
 use std::collections::HashMap;
@@ -82,10 +82,8 @@ pub struct NewResult {
     pub spelling_key: Key,
     /// The protocol's group.
     pub scope: String,
-    /// Canonical class name, where it differs from the scope.
+    /// Canonical class name, where it does not follow from the scope ([`canonical_class_name`]).
     pub class_name: Option<String>,
-    /// Key of the identity.
-    pub identity_key: Key,
     /// The name.
     pub name: String,
     /// Location and file.
@@ -112,6 +110,15 @@ pub struct NewResult {
     pub tags: Tags,
     /// Its spans, packed.
     pub spans: Option<Vec<u8>>,
+}
+
+impl NewResult {
+    /// The identity of the test. Asked for only when the spelling is new, so it is not made ahead.
+    pub(crate) fn identity(&self) -> Identity {
+        let class_name =
+            self.class_name.clone().unwrap_or_else(|| canonical_class_name(&self.scope).into_owned());
+        Identity { class_name, name: self.name.clone() }
+    }
 }
 
 /// A failure as it is stored ([`crate::failures::pack`]).

@@ -4,7 +4,7 @@ use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::failure::Failure;
 use casebook_model::id::{RunId, SuiteId};
-use casebook_model::key::{digest, key_of};
+use casebook_model::key::digest;
 use casebook_model::name::{Branch, Commit};
 use casebook_model::run::{Protocol, Run, RunAttributes};
 use casebook_model::suite::{Slug, SuiteAttributes};
@@ -157,7 +157,6 @@ fn result(name: &str, outcome: Outcome) -> NewResult {
         spelling_key: spelling.key(),
         scope: scope.to_owned(),
         class_name: None,
-        identity_key: key_of(&[scope, name]),
         name: name.to_owned(),
         attributes: TestAttributes::default(),
         attributes_hash: 0,

@@ -2,7 +2,6 @@
 
 use crate::builder::{Builder, Fixture, record};
 use casebook_model::execution::Outcome::Passed;
-use casebook_model::key::key_of;
 use casebook_model::run::Protocol;
 use casebook_model::test::Spelling;
 use casebook_storage::catalog::Catalogs;
@@ -29,7 +28,6 @@ fn spelled(upload: Builder, scope: &str, class_name: &str, name: &str) -> NewUpl
     upload
         .with(name, Passed, |result| {
             result.spelling_key = spelling.key();
-            result.identity_key = key_of(&[class_name, name]);
             result.scope = scope.to_owned();
             result.class_name = (scope != class_name).then(|| class_name.to_owned());
         })
