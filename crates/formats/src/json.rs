@@ -127,6 +127,18 @@ pub(crate) fn array(raw: Raw<'_>) -> Option<Vec<Raw<'_>>> {
     serde_json::from_str(raw.get()).ok()
 }
 
+/// The members of a document that is an object; none if it is something else. Reads the document once.
+///
+/// # Errors
+/// It is no JSON.
+pub fn document_object(text: &str) -> Result<Option<Object<'_>>, Malformed> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    match reader.deserialize_map(Members).and_then(|object| reader.end().map(|()| object)) {
+        Ok(object) => Ok(Some(object)),
+        Err(_) => document(text).map(|_| None),
+    }
+}
+
 /// The members of an object.
 pub fn object(raw: Raw<'_>) -> Option<Object<'_>> {
     serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members).ok()

@@ -60,8 +60,7 @@ fn format_of(word: Option<&str>) -> Result<Format, ApiError> {
 fn read_json(body: &Bytes) -> Result<Envelope, ApiError> {
     let no_json = |error: Malformed| ApiError::BadRequest(format!("the body: {error}"));
     let text = json::characters(body).map_err(no_json)?;
-    let document = json::document(text).map_err(no_json)?;
-    let members = json::object(document).ok_or_else(|| {
+    let members = json::document_object(text).map_err(no_json)?.ok_or_else(|| {
         unprocessable("the body must be a JSON object with the members format, run_env and data")
     })?;
     let format = match members.get("format") {
