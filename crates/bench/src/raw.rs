@@ -1,4 +1,5 @@
-//! The raw append rate: the same rows into the executions table alone, one durable transaction for each 5,000.
+//! The raw append rate: the same rows into the executions table alone, every column bound, one durable transaction for each
+//! 5,000; on SQLite by one thread with multi-row statements, on PostgreSQL by COPY.
 
 use crate::fixture::TESTS;
 use crate::setting::{Database, Engine, Failure};
@@ -31,7 +32,7 @@ fn append_sqlite(path: &str, uploads: usize) -> Result<f64, Failure> {
         "pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 4000; pragma cache_size = -16000",
     )?;
     let insert = |rows: usize| {
-        let row = "(1, ?, ?, 1, ?, 1, 0, 0, 0, 0, ?, ?)";
+        let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         format!(
             "insert into execution (suite_id, run_id, test_id, attempt, upload_id, variant_id, offset_ms, instance, outcome, \
              flags, duration_us, external_hash) values {}",
@@ -50,7 +51,9 @@ fn append_sqlite(path: &str, uploads: usize) -> Result<f64, Failure> {
                 let hash = (run as i64)
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(test as i64 * 1_442_695_041);
-                for value in [run as i64, test as i64 + 1, run as i64, duration_us(run, test), hash] {
+                let run_id = run as i64;
+                let duration = duration_us(run, test);
+                for value in [1, run_id, test as i64 + 1, 1, run_id, 1, 0, 0, 0, 0, duration, hash] {
                     statement.raw_bind_parameter(index, value)?;
                     index += 1;
                 }
