@@ -1,6 +1,6 @@
 //! The only crate that knows SQL: one schema and one definition of each query, on SQLite and PostgreSQL.
 //!
-//! A query is a constant in PostgreSQL's dialect that begins with its own name as a comment; [`dialect`] turns the few
+//! A query is a constant in PostgreSQL's dialect that begins with its own name as a comment; `dialect` turns the few
 //! spellings that differ into SQLite's. Everything here blocks: callers run it on threads that may wait.
 
 mod dialect;

@@ -17,6 +17,7 @@ both_engines!(
     a_page_has_at_most_a_hundred_items,
     runs_are_found_by_their_build,
     what_is_not_there_is_404,
+    pages_of_any_origin_may_read,
 );
 
 const VERSION: (&str, &str) = ("Buildkite-Version", "2026-08-01");
@@ -230,4 +231,17 @@ fn what_is_not_there_is_404(database: &TestDatabase) {
     assert_eq!(refusal(format!("/runs/{run}/failed_executions")), unknown);
     // A run is no test, and a test is no run.
     let _ = (refusal(format!("/tests/{}", text(&mine, "run_id"))), refusal(format!("/runs/{test}")));
+}
+
+fn pages_of_any_origin_may_read(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let reply = suite.read("/runs");
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(reply.header("access-control-expose-headers"), Some("Link"));
+    let asked = server.request("OPTIONS", &suite.path("/runs")).send().expect(204);
+    assert!(asked.header("access-control-allow-headers").is_some_and(|allowed| allowed.contains("Authorization")));
+    // Uploads are for programs.
+    let upload = Upload::new("k").send(&server, &suite.upload_token);
+    assert_eq!(upload.header("access-control-allow-origin"), None);
 }

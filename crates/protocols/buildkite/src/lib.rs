@@ -2,6 +2,7 @@
 
 mod address;
 mod body;
+mod cors;
 mod envelope;
 mod error;
 mod pagination;
@@ -17,6 +18,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use casebook_app::App;
 use casebook_app::access::{Access, Credential};
@@ -61,8 +63,7 @@ impl FromRef<State> for Arc<App> {
 pub fn router(app: Arc<App>, limits: Limits) -> Router {
     let in_flight = Arc::new(Semaphore::new(limits.in_flight >> 10));
     let suite = "/v2/analytics/organizations/{organization}/suites/{suite}";
-    Router::new()
-        .route("/v1/uploads", post(uploads::create))
+    let rest = Router::new()
         .route("/v2/analytics/organizations/{organization}/suites", get(suites::list))
         .route(suite, get(suites::find))
         .route(&format!("{suite}/runs"), get(runs::list))
@@ -72,6 +73,11 @@ pub fn router(app: Arc<App>, limits: Limits) -> Router {
         .route(&format!("{suite}/tests/find"), post(tests::find_by_name))
         .route(&format!("{suite}/tests/{{test}}"), get(tests::find))
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn(cors::allow_any_origin));
+    Router::new()
+        .route("/v1/uploads", post(uploads::create))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .merge(rest)
         .with_state(State { app, limits, in_flight })
 }
 

@@ -6,7 +6,7 @@ use crate::pagination::{Pager, Query};
 use crate::window::{self, wants_metrics};
 use crate::{State, readable_suite, suite_url, suite_web_url};
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -152,6 +152,9 @@ pub(crate) async fn find(
     Ok(Json(to_json(&state.app, &suite, shown, true, cell.as_ref())))
 }
 
+/// Largest body of `find`.
+const LARGEST_QUESTION: usize = 256 * 1024;
+
 /// What `find` takes.
 #[derive(serde::Deserialize)]
 struct Wanted {
@@ -165,9 +168,12 @@ pub(crate) async fn find_by_name(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
     Address((organization, suite)): Address<(String, String)>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<TestJson>, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
+    let body = axum::body::to_bytes(body, LARGEST_QUESTION).await;
+    let body =
+        body.map_err(|_| ApiError::TooLarge(format!("the body is larger than {LARGEST_QUESTION} bytes")))?;
     let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         let message = "the body must be a JSON object with the members scope and name".to_owned();
         if error.is_data() { ApiError::Unprocessable(message) } else { ApiError::BadRequest(message) }
