@@ -49,13 +49,14 @@ pub(crate) fn run(options: Options) -> Result<()> {
         Some(binaries) => Some(steps.run("postgres", || Cluster::start(binaries, Durability::Off))?),
         None => None,
     };
-    steps.run("tests", || {
-        let nextest = cargo(["nextest", "run", "--workspace", "--locked"]);
-        command::run(&mut with_test_environment(nextest, &tools.clients, cluster.as_ref()))
-    })?;
+    // Doctests first: the last count that is read is then that of the tests.
     steps.run("doctests", || {
         let doctests = cargo(["test", "--workspace", "--doc", "--locked"]);
         command::run(&mut with_test_environment(doctests, &tools.clients, cluster.as_ref()))
+    })?;
+    steps.run("tests", || {
+        let nextest = cargo(["nextest", "run", "--workspace", "--locked"]);
+        command::run(&mut with_test_environment(nextest, &tools.clients, cluster.as_ref()))
     })?;
     drop(cluster);
     steps.print_table();

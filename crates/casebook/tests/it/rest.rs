@@ -240,7 +240,9 @@ fn pages_of_any_origin_may_read(database: &TestDatabase) {
     assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
     assert_eq!(reply.header("access-control-expose-headers"), Some("Link"));
     let asked = server.request("OPTIONS", &suite.path("/runs")).send().expect(204);
-    assert!(asked.header("access-control-allow-headers").is_some_and(|allowed| allowed.contains("Authorization")));
+    assert!(
+        asked.header("access-control-allow-headers").is_some_and(|allowed| allowed.contains("Authorization"))
+    );
     // Uploads are for programs.
     let upload = Upload::new("k").send(&server, &suite.upload_token);
     assert_eq!(upload.header("access-control-allow-origin"), None);
