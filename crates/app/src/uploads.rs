@@ -179,8 +179,9 @@ pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Time
             "run_env[repo] and run_env[check] are not used: the credential's suite takes the results";
         note(&mut problems, None, message.to_owned());
     }
-    let tags = checked_tags(environment.tags.clone(), None, &mut problems);
-    let tags = core_tags(&environment).overlaid(&tags);
+    let core = core_tags(&environment);
+    let tags = checked_tags(environment.tags.clone(), &core, None, &mut problems);
+    let tags = core.overlaid(&tags);
 
     let mut builder =
         Builder { protocol, at, received_at: now, upload_tags: &tags, variants: Variants::default() };
@@ -279,11 +280,16 @@ fn note(problems: &mut Vec<Problem>, record: Option<usize>, message: String) {
     }
 }
 
-fn checked_tags(tags: Vec<(String, String)>, record: Option<usize>, problems: &mut Vec<Problem>) -> Tags {
+fn checked_tags(
+    tags: Vec<(String, String)>,
+    beside: &Tags,
+    record: Option<usize>,
+    problems: &mut Vec<Problem>,
+) -> Tags {
     if tags.is_empty() {
         return Tags::default();
     }
-    let (tags, dropped) = Tags::checked(tags);
+    let (tags, dropped) = Tags::checked(tags, beside);
     for problem in dropped {
         note(problems, record, format!("a tag was dropped: {problem}"));
     }
@@ -373,7 +379,7 @@ impl Builder<'_> {
         let stored_before = stored.len();
         let spelling =
             Spelling { protocol: self.protocol, scope: (&result.scope).into(), name: (&result.name).into() };
-        let tags = checked_tags(result.tags, Some(result.record), problems);
+        let tags = checked_tags(result.tags, self.upload_tags, Some(result.record), problems);
         let flags = if result.pending { ExecutionFlags::PENDING } else { ExecutionFlags::default() };
         let attributes = TestAttributes { location: result.location, file: result.file };
         let last = NewResult {

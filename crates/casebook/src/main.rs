@@ -12,6 +12,7 @@ mod user;
 use casebook_storage::InvalidDatabaseUrl;
 use clap::{Parser, Subcommand};
 use std::error::Error;
+use std::io::{self, ErrorKind::BrokenPipe};
 use std::process::ExitCode;
 
 /// Uploads are parsed on many threads; the system's allocator keeps the memory of each (`docs/performance.md`).
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the list has seen enough.
+        Err(error) if error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {}", sentence(&*error));
             // The address of the database is checked late, so that a wrong one is not repeated with its password.

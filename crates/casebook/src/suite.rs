@@ -5,6 +5,7 @@ use crate::database::{Database, now};
 use casebook_model::suite::{RepositoryName, ResolveRule, Sensitivity, SuiteAttributes, SuiteName};
 use casebook_storage::{StorageError, organizations, suites};
 use clap::{Args, Subcommand};
+use std::io::{self, Write as _};
 
 #[derive(Args)]
 pub(crate) struct SuiteCommand {
@@ -103,6 +104,7 @@ impl Create {
 }
 
 fn list(database: &Database) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
     for suite in database.open()?.read(suites::list)? {
         let attributes = &suite.attributes;
         let described = [
@@ -113,7 +115,12 @@ fn list(database: &Database) -> Result<(), Failure> {
             Some(format!("detection {}", attributes.sensitivity)),
             Some(format!("resolve {}", attributes.resolve_rule)),
         ];
-        println!("{}\t{}", suite.name(), described.into_iter().flatten().collect::<Vec<_>>().join(", "));
+        writeln!(
+            out,
+            "{}\t{}",
+            suite.name(),
+            described.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        )?;
     }
     Ok(())
 }

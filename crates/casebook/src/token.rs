@@ -8,6 +8,7 @@ use casebook_model::suite::{Slug, SuiteName};
 use casebook_model::token::{Reach, Scope};
 use casebook_storage::{StorageError, organizations, suites, tokens};
 use clap::{Args, Subcommand};
+use std::io::{self, Write as _};
 
 #[derive(Args)]
 pub(crate) struct TokenCommand {
@@ -107,6 +108,7 @@ impl Revoke {
 }
 
 fn list(database: &Database) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
     let store = database.open()?;
     let (tokens, suites) = store.read(|db| Ok::<_, StorageError>((tokens::list(db)?, suites::list(db)?)))?;
     for token in tokens {
@@ -124,12 +126,13 @@ fn list(database: &Database) -> Result<(), Failure> {
             }
         };
         let branches = token.branches.map(|branches| format!("\tbranches {branches}")).unwrap_or_default();
-        println!(
+        writeln!(
+            out,
             "{}\t{}\t{reach}\tmade {}{branches}",
             token.id.get(),
             token.scope,
             token.created_at.to_minutes()
-        );
+        )?;
     }
     Ok(())
 }

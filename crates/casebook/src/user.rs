@@ -7,7 +7,7 @@ use casebook_model::suite::SuiteName;
 use casebook_model::user::{Role, UserName};
 use casebook_storage::{StorageError, suites, users};
 use clap::{Args, Subcommand};
-use std::io;
+use std::io::{self, Write as _};
 
 #[derive(Args)]
 pub(crate) struct UserCommand {
@@ -91,12 +91,19 @@ impl Remove {
 }
 
 fn list(database: &Database) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
     let store = database.open()?;
     let (users, suites) = store.read(|db| Ok::<_, StorageError>((users::list(db)?, suites::list(db)?)))?;
     for user in users {
         let home = suites.iter().find(|suite| suite.id == user.home).map(|suite| suite.name().to_string());
         let home = home.unwrap_or_else(|| format!("{DEFAULT_SLUG}/{DEFAULT_SLUG}"));
-        println!("{}\t{}\thome {home}\tmade {}", user.name.as_str(), user.role, user.created_at.to_minutes());
+        writeln!(
+            out,
+            "{}\t{}\thome {home}\tmade {}",
+            user.name.as_str(),
+            user.role,
+            user.created_at.to_minutes()
+        )?;
     }
     Ok(())
 }

@@ -30,13 +30,14 @@ pub enum TagProblem {
 pub struct Tags(Vec<(String, String)>);
 
 impl Tags {
-    /// Keeps the tags that obey the rules of `buildkite.md` 4.6, and says why the others were dropped.
+    /// Keeps the tags that obey the rules of `buildkite.md` 4.6 also beside those that are there already, and says why the
+    /// others were dropped.
     #[must_use]
-    pub fn checked(given: Vec<(String, String)>) -> (Self, Vec<TagProblem>) {
+    pub fn checked(given: Vec<(String, String)>, beside: &Self) -> (Self, Vec<TagProblem>) {
         let mut problems = Vec::new();
         let mut kept: Vec<(String, String)> = Vec::with_capacity(given.len());
         for (key, value) in given {
-            if let Err(problem) = check(&kept, &key, &value) {
+            if let Err(problem) = check(&kept, beside, &key, &value) {
                 problems.push(problem);
             } else if let Some(present) = kept.iter_mut().find(|(other, _)| *other == key) {
                 present.1 = value;
@@ -82,7 +83,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Tags {
     }
 }
 
-fn check(kept: &[(String, String)], key: &str, value: &str) -> Result<(), TagProblem> {
+fn check(kept: &[(String, String)], beside: &Tags, key: &str, value: &str) -> Result<(), TagProblem> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if key.len() >= 64 || !key.starts_with(|c: char| c.is_ascii_alphabetic()) || !key.chars().all(allowed) {
         return Err(TagProblem::Key(key.chars().take(64).collect()));
@@ -94,8 +95,10 @@ fn check(kept: &[(String, String)], key: &str, value: &str) -> Result<(), TagPro
         return Err(TagProblem::Value(key.to_owned()));
     }
     let within = |a: &str, b: &str| b.len() > a.len() && b.starts_with(a) && b.as_bytes()[a.len()] == b'.';
-    if let Some((other, _)) = kept.iter().find(|(other, _)| within(other, key) || within(key, other)) {
-        return Err(TagProblem::Prefix(key.to_owned(), other.clone()));
+    let mut others =
+        kept.iter().map(|(other, _)| other.as_str()).chain(beside.iter().map(|(other, _)| other));
+    if let Some(other) = others.find(|other| within(other, key) || within(key, other)) {
+        return Err(TagProblem::Prefix(key.to_owned(), other.to_owned()));
     }
     if kept.len() >= MOST_TAGS && !kept.iter().any(|(other, _)| other == key) {
         return Err(TagProblem::TooMany(key.to_owned()));
@@ -109,7 +112,7 @@ mod tests {
 
     fn checked(tags: &[(&str, &str)]) -> (Vec<String>, usize) {
         let given = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let (tags, problems) = Tags::checked(given);
+        let (tags, problems) = Tags::checked(given, &Tags::default());
         (tags.iter().map(|(k, v)| format!("{k}={v}")).collect(), problems.len())
     }
 
@@ -125,6 +128,16 @@ mod tests {
         let many: Vec<String> = (0..12).map(|n| format!("k{n}")).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|k| (k.as_str(), "v")).collect();
         assert_eq!(checked(&many).1, 2);
+    }
+
+    #[test]
+    fn a_key_may_not_lie_within_one_that_is_there() {
+        let beside: Tags = [("build.id", "1"), ("team", "a")].into_iter().collect();
+        let given =
+            ["build", "team.name", "team", "teams"].map(|key| (key.to_owned(), "v".to_owned())).to_vec();
+        let (tags, problems) = Tags::checked(given, &beside);
+        assert_eq!(tags.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["team", "teams"]);
+        assert_eq!(problems.len(), 2);
     }
 
     #[test]
