@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// Results in one transaction at most: bounds memory and the time others wait.
-const MOST_RESULTS: usize = 15_000;
+const MOST_RESULTS: usize = 10_000;
 
 /// Uploads in one transaction at most.
 const MOST_UPLOADS: usize = 512;
