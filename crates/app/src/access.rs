@@ -213,6 +213,25 @@ impl App {
             .collect())
     }
 
+    /// The suite `organization/suite`, if this access may decide about its tests.
+    ///
+    /// # Errors
+    /// It may not, or there is none.
+    pub async fn writable_suite(
+        &self,
+        access: &Access,
+        organization: &str,
+        suite: &str,
+    ) -> Result<Suite, Denied> {
+        let found = self.readable_suite(access, organization, suite).await?;
+        match access.extent {
+            // Changing what others see always needs a name.
+            Extent::Anonymous => Err(Denied::Unknown),
+            _ if access.scope.may_write() => Ok(found),
+            _ => Err(Denied::Scope(access.scope)),
+        }
+    }
+
     /// The suite `organization/suite`, if this access may read it.
     ///
     /// # Errors

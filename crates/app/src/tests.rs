@@ -1,6 +1,7 @@
 //! Reading tests, with what happened to them in a window of time.
 
 use crate::App;
+use casebook_model::disposition::Disposition;
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::public_id::Subject;
 use casebook_model::rollup::RollupCell;
@@ -8,7 +9,7 @@ use casebook_model::run::Protocol;
 use casebook_model::test::Spelling;
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_storage::page::{Listed, Page};
-use casebook_storage::{Db, StorageError, executions, rollups, tests};
+use casebook_storage::{Db, StorageError, dispositions, executions, rollups, tests};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -64,6 +65,46 @@ impl Window {
                 Ok(found.map(|index| cells[index].1).unwrap_or_default())
             }
         }
+    }
+}
+
+/// Which tests a list is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestFilter {
+    /// Only tests with all of these labels.
+    pub with: Vec<String>,
+    /// Only tests with none of these labels.
+    pub without: Vec<String>,
+    /// Only tests with this disposition.
+    pub disposition: Option<Disposition>,
+}
+
+impl TestFilter {
+    fn retain(
+        &self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        cells: &mut Vec<(TestId, RollupCell)>,
+    ) -> Result<(), StorageError> {
+        let mut keep = |tests: &[TestId], wanted: bool| {
+            cells.retain(|(test, _)| tests.binary_search(test).is_ok() == wanted);
+        };
+        for label in &self.with {
+            keep(&tests::labelled(db, suite, label)?, true);
+        }
+        for label in &self.without {
+            keep(&tests::labelled(db, suite, label)?, false);
+        }
+        match self.disposition {
+            None => {}
+            Some(Disposition::Active) => {
+                // Active is what nobody has decided about.
+                keep(&dispositions::with(db, suite, Disposition::Muted)?, false);
+                keep(&dispositions::with(db, suite, Disposition::Skipped)?, false);
+            }
+            Some(other) => keep(&dispositions::with(db, suite, other)?, true),
+        }
+        Ok(())
     }
 }
 
@@ -132,17 +173,14 @@ impl App {
         suite: SuiteId,
         protocol: Protocol,
         window: Window,
-        label: Option<String>,
+        filter: TestFilter,
         order: TestOrder,
         page: Page,
     ) -> Result<Listed<(ShownTest, RollupCell)>, StorageError> {
         self.read(move |db| {
             let mut cells = window.all(db, suite)?;
             cells.retain(|(_, cell)| cell.executions() > 0);
-            if let Some(label) = label {
-                let labelled = tests::labelled(db, suite, &label)?;
-                cells.retain(|(test, _)| labelled.binary_search(test).is_ok());
-            }
+            filter.retain(db, suite, &mut cells)?;
             order.sort(&mut cells);
             let total = cells.len() as i64;
             let start = usize::try_from(page.offset).unwrap_or(usize::MAX).min(cells.len());

@@ -25,6 +25,12 @@ impl Scope {
         !matches!(self, Self::Read)
     }
 
+    /// Whether this scope includes dispositions, labels, states, policies and webhooks.
+    #[must_use]
+    pub const fn may_write(self) -> bool {
+        matches!(self, Self::Write | Self::Admin)
+    }
+
     /// Whether this scope includes reading everything.
     #[must_use]
     pub const fn may_read(self) -> bool {

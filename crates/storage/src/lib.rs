@@ -21,6 +21,7 @@ pub mod tokens;
 pub mod users;
 
 pub mod catalog;
+pub mod dispositions;
 pub mod executions;
 pub mod failures;
 pub mod ingest;

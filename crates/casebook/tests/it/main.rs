@@ -9,6 +9,7 @@ mod setup;
 mod access;
 mod bad_records;
 mod commands;
+mod dispositions;
 mod durability;
 mod health;
 mod javascript_collector;

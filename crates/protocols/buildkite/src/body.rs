@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +126,19 @@ async fn collect(
         bytes.extend_from_slice(&data);
     }
     Ok(Received { bytes: bytes.freeze(), share })
+}
+
+/// Largest body of a question to the REST API.
+const LARGEST_QUESTION: usize = 256 * 1024;
+
+/// Reads the small JSON body of a question, which has the members that `members` names.
+pub(crate) async fn question<T: DeserializeOwned>(body: Body, members: &str) -> Result<T, ApiError> {
+    let bytes = axum::body::to_bytes(body, LARGEST_QUESTION).await;
+    let bytes = bytes.map_err(|_| too_large(LARGEST_QUESTION))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("the body must be a JSON object with the members {members}");
+        if error.is_data() { ApiError::Unprocessable(message) } else { ApiError::BadRequest(message) }
+    })
 }
 
 /// Reads a refused body to its end without keeping it: a client that is still sending would see a broken connection instead

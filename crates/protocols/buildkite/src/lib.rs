@@ -8,6 +8,7 @@ mod error;
 mod pagination;
 mod window;
 
+mod dispositions;
 mod failed_executions;
 mod runs;
 mod suites;
@@ -19,7 +20,7 @@ use axum::extract::FromRef;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post, put};
 use casebook_app::App;
 use casebook_app::access::{Access, Credential};
 use casebook_model::suite::Suite;
@@ -71,7 +72,13 @@ pub fn router(app: Arc<App>, limits: Limits) -> Router {
         .route(&format!("{suite}/runs/{{run}}/failed_executions"), get(failed_executions::list))
         .route(&format!("{suite}/tests"), get(tests::list))
         .route(&format!("{suite}/tests/find"), post(tests::find_by_name))
+        .route(&format!("{suite}/tests/muted"), get(dispositions::muted).put(dispositions::muted))
+        .route(&format!("{suite}/tests/skipped"), get(dispositions::skipped).put(dispositions::skipped))
         .route(&format!("{suite}/tests/{{test}}"), get(tests::find))
+        .route(&format!("{suite}/tests/{{test}}/labels"), patch(dispositions::labels))
+        .route(&format!("{suite}/tests/{{test}}/mute"), put(dispositions::mute))
+        .route(&format!("{suite}/tests/{{test}}/skip"), put(dispositions::skip))
+        .route(&format!("{suite}/tests/{{test}}/enable"), put(dispositions::enable))
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn(cors::allow_any_origin));
     Router::new()
@@ -97,6 +104,17 @@ async fn readable_suite(
 ) -> Result<Suite, ApiError> {
     let access = authenticate(app, headers).await?;
     Ok(app.readable_suite(&access, organization, suite).await?)
+}
+
+/// The suite in the path, if the request may decide about its tests.
+async fn writable_suite(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    organization: &str,
+    suite: &str,
+) -> Result<Suite, ApiError> {
+    let access = authenticate(app, headers).await?;
+    Ok(app.writable_suite(&access, organization, suite).await?)
 }
 
 /// The address of a suite in this API.

@@ -4,14 +4,15 @@ use crate::address::Address;
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
 use crate::window::{self, wants_metrics};
-use crate::{State, readable_suite, suite_url, suite_web_url};
+use crate::{State, body, readable_suite, suite_url, suite_web_url};
 use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use casebook_app::tests::{ShownTest, TestOrder, mean_seconds, reliability};
+use casebook_app::tests::{ShownTest, TestFilter, TestOrder, mean_seconds, reliability};
 use casebook_app::{App, Listed};
+use casebook_model::disposition::Disposition;
 use casebook_model::public_id::Subject;
 use casebook_model::rollup::RollupCell;
 use casebook_model::run::Protocol;
@@ -87,7 +88,13 @@ impl Metrics {
     }
 }
 
-fn to_json(app: &App, suite: &Suite, shown: ShownTest, labels: bool, cell: Option<&RollupCell>) -> TestJson {
+pub(crate) fn to_json(
+    app: &App,
+    suite: &Suite,
+    shown: ShownTest,
+    labels: bool,
+    cell: Option<&RollupCell>,
+) -> TestJson {
     let id = app.public_id(Subject::Test(suite.id, shown.test.id));
     TestJson {
         url: format!("{}/tests/{id}", suite_url(app, suite)),
@@ -103,7 +110,7 @@ fn to_json(app: &App, suite: &Suite, shown: ShownTest, labels: bool, cell: Optio
 }
 
 /// Filters that need the version header; without it they say nothing.
-const NOT_YET: &[&str] = &["labels", "owners", "state", "tags"];
+const NOT_YET: &[&str] = &["owners", "tags"];
 
 /// `GET .../tests`: every test, or, with the version header, those with executions in the window and their metrics.
 pub(crate) async fn list(
@@ -128,8 +135,9 @@ pub(crate) async fn list(
         return Err(ApiError::Unprocessable(format!("this server cannot filter tests by {filter} yet")));
     }
     let window = window::from_query(&query, state.app.now())?;
+    let filter = filter_from_query(&query)?;
     let order = order_from_query(&query)?;
-    let listed = state.app.tests_in(id, Protocol::Buildkite, window, label, order, page).await?;
+    let listed = state.app.tests_in(id, Protocol::Buildkite, window, filter, order, page).await?;
     let rows = listed.items.into_iter();
     let items = rows.map(|(shown, cell)| to_json(&state.app, &suite, shown, true, Some(&cell))).collect();
     Ok(pager.answer(&url, &query, &Listed { items, total: listed.total }))
@@ -152,9 +160,6 @@ pub(crate) async fn find(
     Ok(Json(to_json(&state.app, &suite, shown, true, cell.as_ref())))
 }
 
-/// Largest body of `find`.
-const LARGEST_QUESTION: usize = 256 * 1024;
-
 /// What `find` takes.
 #[derive(serde::Deserialize)]
 struct Wanted {
@@ -171,13 +176,7 @@ pub(crate) async fn find_by_name(
     body: Body,
 ) -> Result<Json<TestJson>, ApiError> {
     let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
-    let body = axum::body::to_bytes(body, LARGEST_QUESTION).await;
-    let body =
-        body.map_err(|_| ApiError::TooLarge(format!("the body is larger than {LARGEST_QUESTION} bytes")))?;
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
-        let message = "the body must be a JSON object with the members scope and name".to_owned();
-        if error.is_data() { ApiError::Unprocessable(message) } else { ApiError::BadRequest(message) }
-    })?;
+    let wanted: Wanted = body::question(body, "scope and name").await?;
     let spelling = Spelling {
         protocol: Protocol::Buildkite,
         scope: wanted.scope.unwrap_or_default().into(),
@@ -186,6 +185,31 @@ pub(crate) async fn find_by_name(
     let found = state.app.test_by_spelling(suite.id, spelling).await?;
     let shown = found.ok_or(ApiError::NotFound("no such test"))?;
     Ok(Json(to_json(&state.app, &suite, shown, false, None)))
+}
+
+fn filter_from_query(query: &Query) -> Result<TestFilter, ApiError> {
+    let mut filter = TestFilter::default();
+    match (query.get("label"), query.get("labels")) {
+        (Some(_), Some(_)) => return Err(ApiError::BadRequest("give either label or labels".to_owned())),
+        (Some(label), None) => filter.with.push(label.to_owned()),
+        (None, Some(labels)) => {
+            for label in labels.split(',').map(str::trim).filter(|label| !label.is_empty()) {
+                match label.strip_prefix('!') {
+                    Some(label) => filter.without.push(label.to_owned()),
+                    None => filter.with.push(label.to_owned()),
+                }
+            }
+        }
+        (None, None) => {}
+    }
+    filter.disposition = match query.get("state") {
+        None => None,
+        Some("enabled") => Some(Disposition::Active),
+        Some("muted") => Some(Disposition::Muted),
+        Some("skipped") => Some(Disposition::Skipped),
+        Some(_) => return Err(ApiError::BadRequest("state must be enabled, muted or skipped".to_owned())),
+    };
+    Ok(filter)
 }
 
 fn order_from_query(query: &Query) -> Result<TestOrder, ApiError> {
