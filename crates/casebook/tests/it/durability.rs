@@ -1,7 +1,7 @@
 //! What was acknowledged is there, exactly once, however the server ended.
 
 use crate::setup::{Suite, start};
-use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines};
+use casebook_testkit::{Engine, TestDatabase, TestServer, Upload, both_engines};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
@@ -10,6 +10,7 @@ both_engines!(
     a_terminated_server_finishes_what_it_began,
     a_killed_server_keeps_what_it_acknowledged,
     two_servers_share_a_database,
+    connections_that_the_database_ended_are_made_again,
 );
 
 const THREADS: usize = 4;
@@ -174,4 +175,32 @@ fn two_servers_share_a_database(database: &TestDatabase) {
 fn addresses_of(objects: &[Value], from: &TestServer, to: &TestServer) -> Vec<Value> {
     let text = json!(objects).to_string().replace(from.url(), to.url());
     serde_json::from_str(&text).unwrap()
+}
+
+/// Connections a server keeps: so many requests may meet an ended one.
+const CONNECTIONS: usize = 16;
+
+fn connections_that_the_database_ended_are_made_again(database: &TestDatabase) {
+    if database.engine() == Engine::Sqlite {
+        return;
+    }
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let send =
+        |key: &str| Upload::new(key).result("S", "a", "passed").send(&server, &suite.upload_token).status;
+    assert_eq!(send("before"), 202);
+    let mut client = ::postgres::Client::connect(database.url(), ::postgres::NoTls).unwrap();
+    let ended = client
+        .query(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'casebook' \
+                and datname = current_database()",
+            &[],
+        )
+        .unwrap();
+    assert!(!ended.is_empty());
+    // Each refusal throws one ended connection away; none of them stores anything.
+    let refused = (0..=CONNECTIONS).take_while(|n| send(&format!("meanwhile {n}")) >= 500).count();
+    assert!(refused <= CONNECTIONS, "{refused}");
+    assert_eq!(send("after"), 202);
+    assert_eq!(suite.runs().len(), 3);
 }
