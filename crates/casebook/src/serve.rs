@@ -8,7 +8,7 @@ use casebook_server::Limits;
 use casebook_storage::Store;
 use clap::Args;
 use std::future::Future;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +100,8 @@ pub(crate) fn start(store: Store, public_url: String, anonymous: Anonymous) -> R
 /// Logs go to standard error; `RUST_LOG` chooses how much.
 pub(crate) fn log(json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let colours = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr);
     if json {
         log.json().init();
     } else {
