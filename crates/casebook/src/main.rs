@@ -45,7 +45,11 @@ enum Command {
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_usage(&error),
+    };
+    let result = match arguments.command {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Suite(command) => command.run(),
@@ -64,6 +68,20 @@ fn main() -> ExitCode {
             if error.is::<InvalidDatabaseUrl>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// One sentence for wrong usage; help and version, which come the same way, are shown as they are.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    match text.split("\n\n").next() {
+        Some(told) if told.starts_with("error: ") => {
+            let told: Vec<&str> = told.split_whitespace().collect();
+            eprintln!("{}; --help tells more", told.join(" "));
+        }
+        // Standard output or error may be closed; nothing more can be said then.
+        _ => drop(error.print()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// The error and its causes in one line, without saying anything twice.

@@ -46,9 +46,6 @@ pub enum StorageError {
         /// What is allowed.
         most: i64,
     },
-    /// A thing with that unique name is there already.
-    #[error("{0} exists already")]
-    Exists(String),
 }
 
 impl StorageError {

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// A table, its columns, and what to do with rows that are there already.
-pub struct Insert {
+pub(crate) struct Insert {
     /// Table and columns, such as `test (suite_id, test_id)`.
-    pub into: &'static str,
+    pub(crate) into: &'static str,
     /// How many columns that are.
-    pub columns: usize,
+    pub(crate) columns: usize,
     /// What follows the rows, such as `on conflict do nothing`; empty when every row is new.
-    pub conflict: &'static str,
+    pub(crate) conflict: &'static str,
 }
 
 /// Rows in one statement at most. The sizes used are powers of two, so that each insert has few prepared statements.
@@ -31,7 +31,7 @@ impl Insert {
     ///
     /// # Errors
     /// A statement fails; the rows before it may be there, so call this inside a transaction.
-    pub fn rows(&self, db: &mut Db<'_>, values: &[Value<'_>]) -> Result<(), StorageError> {
+    pub(crate) fn rows(&self, db: &mut Db<'_>, values: &[Value<'_>]) -> Result<(), StorageError> {
         debug_assert_eq!(values.len() % self.columns, 0);
         if let Db::Postgres(handle) = db
             && self.conflict.is_empty()

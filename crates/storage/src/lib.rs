@@ -8,7 +8,6 @@ mod error;
 mod value;
 
 mod db;
-pub mod hot_reads;
 mod insert;
 mod migrate;
 mod pool;
@@ -24,6 +23,7 @@ pub mod catalog;
 pub mod dispositions;
 pub mod executions;
 pub mod failures;
+pub mod hot_reads;
 pub mod ingest;
 pub mod page;
 pub mod rollups;
@@ -33,6 +33,5 @@ pub mod uploads;
 
 pub use db::Db;
 pub use error::StorageError;
-pub use insert::Insert;
 pub use store::{DatabaseUrl, Engine, InvalidDatabaseUrl, Store};
 pub use value::{Column, Row, Value};

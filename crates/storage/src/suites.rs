@@ -3,7 +3,6 @@
 use crate::db::Db;
 use crate::error::{StorageError, member};
 use crate::organizations::slug;
-use crate::page::{Listed, Page};
 use crate::value::{Row, values};
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::{
@@ -29,9 +28,6 @@ const FIND: &str = select!("suites.find", "where organization.slug = $1 and suit
 const FIND_DEFAULT: &str =
     select!("suites.find_default", "where suite.organization_id = $1 and suite.slug = $2");
 const LIST: &str = select!("suites.list", "order by organization.slug, suite.slug");
-const LIST_OF: &str =
-    select!("suites.list_of", "where suite.organization_id = $1 order by suite.slug limit $2 offset $3");
-const COUNT_OF: &str = "/* suites.count_of */ select count(*) from suite where organization_id = $1";
 const INSERT: &str = "/* suites.insert */ insert into suite (organization_id, slug, name, default_branch, repository, check_name, \
      provider, sensitivity, resolve_rule, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning suite_id";
 const INSERT_COUNTER: &str = "/* suites.insert_counter */ insert into suite_counter (suite_id) values ($1)";
@@ -72,20 +68,6 @@ pub fn find_default(
 /// The database fails.
 pub fn list(db: &mut Db<'_>) -> Result<Vec<Suite>, StorageError> {
     db.query(LIST, &[], read)
-}
-
-/// The suites of one organization, by name.
-///
-/// # Errors
-/// The database fails.
-pub fn list_of(
-    db: &mut Db<'_>,
-    organization: OrganizationId,
-    page: Page,
-) -> Result<Listed<Suite>, StorageError> {
-    let total = db.get(COUNT_OF, values![organization.get()], |row| row.get(0))?;
-    let items = db.query(LIST_OF, values![organization.get(), page.limit, page.offset], read)?;
-    Ok(Listed { items, total })
 }
 
 /// Makes a suite. Runs inside a transaction.

@@ -10,7 +10,6 @@ both_engines!(
     a_terminated_server_finishes_what_it_began,
     a_killed_server_keeps_what_it_acknowledged,
     two_servers_share_a_database,
-    connections_that_the_database_ended_are_made_again,
 );
 
 const THREADS: usize = 4;
@@ -180,11 +179,10 @@ fn addresses_of(objects: &[Value], from: &TestServer, to: &TestServer) -> Vec<Va
 /// Connections a server keeps: so many requests may meet an ended one.
 const CONNECTIONS: usize = 16;
 
-fn connections_that_the_database_ended_are_made_again(database: &TestDatabase) {
-    if database.engine() == Engine::Sqlite {
-        return;
-    }
-    let server = start(database);
+#[test]
+fn connections_that_postgres_ended_are_made_again() {
+    let Some(database) = TestDatabase::new(Engine::Postgres) else { return };
+    let server = start(&database);
     let suite = Suite::new(&server, "cart");
     let send =
         |key: &str| Upload::new(key).result("S", "a", "passed").send(&server, &suite.upload_token).status;

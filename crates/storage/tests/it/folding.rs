@@ -21,7 +21,7 @@ struct Notes {
 impl Fold for Notes {
     fn fold(&mut self, _: &mut Db<'_>, step: &FoldStep<'_>) -> Result<(), StorageError> {
         if self.fail {
-            return Err(StorageError::Exists("the end of the world".to_owned()));
+            return Err(StorageError::Damaged { place: "a test", found: "the end of the world".to_owned() });
         }
         let executions = step.executions.iter().map(|e| (e.id.test.get(), e.id.attempt)).collect();
         self.seen.push((step.upload.get(), step.run.get(), executions));
