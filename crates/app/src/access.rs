@@ -8,6 +8,7 @@ use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::Suite;
 use casebook_model::token::{Reach, Scope};
 use casebook_storage::{StorageError, suites, tokens, users};
+use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
@@ -110,9 +111,15 @@ pub enum Denied {
     /// Too many passwords are being verified.
     #[error("too many passwords are being checked: try again in a moment, or use a token")]
     Busy,
+    /// Too many wrong passwords came from this address.
+    #[error("too many wrong passwords came from this address: wait a quarter of an hour, or use a token")]
+    TooOften,
     /// The credential is valid, but allows less.
     #[error("this credential does not allow that: it has scope {0}")]
     Scope(Scope),
+    /// The credential is a suite's, and what is asked for concerns the organization.
+    #[error("this credential is valid for one suite: use a token of the organization")]
+    OneSuite,
     /// What is asked for does not exist, or is none of this credential's business: both look the same.
     #[error("there is no such suite")]
     NotFound,
@@ -125,11 +132,15 @@ pub enum Denied {
 }
 
 impl App {
-    /// Who `credential` belongs to; without one, what `--anonymous` allows.
+    /// Who `credential`, sent from `address`, belongs to; without one, what `--anonymous` allows.
     ///
     /// # Errors
-    /// There is none and none is needed to be refused, or it is not valid.
-    pub async fn authenticate(self: &Arc<Self>, credential: Option<Credential>) -> Result<Access, Denied> {
+    /// There is none and one is needed, it is not valid, or too many wrong passwords came from there.
+    pub async fn authenticate(
+        self: &Arc<Self>,
+        credential: Option<Credential>,
+        address: Option<IpAddr>,
+    ) -> Result<Access, Denied> {
         let Some(credential) = credential else {
             let scope = match self.options.anonymous {
                 Anonymous::None => return Err(Denied::Unknown),
@@ -140,10 +151,10 @@ impl App {
             return Ok(Access { scope, extent: Extent::Anonymous, branches: None });
         };
         let app = Arc::clone(self);
-        on_waiting_thread(move || app.verify(&credential)).await
+        on_waiting_thread(move || app.verify(&credential, address)).await
     }
 
-    fn verify(&self, credential: &Credential) -> Result<Access, Denied> {
+    fn verify(&self, credential: &Credential, address: Option<IpAddr>) -> Result<Access, Denied> {
         let (text, user) = match credential {
             Credential::Token(text) => (text, None),
             Credential::Basic { user, password } => (password, Some(user)),
@@ -165,16 +176,42 @@ impl App {
                 };
                 Ok(Access { scope: token.scope, extent, branches: token.branches })
             }
-            (None, Some((user, stored))) => match self.passwords.verify(text, &stored, self.now()) {
-                Ok(true) => Ok(Access {
-                    scope: user.role.into(),
-                    extent: Extent::Everything(user.home),
-                    branches: None,
-                }),
-                Ok(false) => Err(Denied::Unknown),
-                Err(_) => Err(Denied::Busy),
-            },
-            (None, None) => Err(Denied::Unknown),
+            (None, Some((user, stored))) => {
+                self.verify_password(user.name.as_str(), text, &stored, address)?;
+                Ok(Access { scope: user.role.into(), extent: Extent::Everything(user.home), branches: None })
+            }
+            (None, None) => {
+                // A name that is not there counts like one that is, and says as little.
+                if let Some(name) = user {
+                    let now = self.now();
+                    if !self.attempts.allow(name, address, now) {
+                        return Err(Denied::TooOften);
+                    }
+                    self.attempts.failed(name, address, now);
+                }
+                Err(Denied::Unknown)
+            }
+        }
+    }
+
+    fn verify_password(
+        &self,
+        name: &str,
+        password: &str,
+        stored: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), Denied> {
+        let now = self.now();
+        if !self.attempts.allow(name, address, now) {
+            return Err(Denied::TooOften);
+        }
+        match self.passwords.verify(password, stored, now) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.attempts.failed(name, address, now);
+                Err(Denied::Unknown)
+            }
+            Err(_) => Err(Denied::Busy),
         }
     }
 
@@ -183,14 +220,7 @@ impl App {
     /// # Errors
     /// The access does not allow uploads, or its organization has no suite `default`.
     pub async fn suite_for_records(&self, access: &Access) -> Result<Suite, Denied> {
-        if !access.scope.may_upload() {
-            // Whoever has no credential is to bring one.
-            return Err(if access.extent == Extent::Anonymous {
-                Denied::Unknown
-            } else {
-                Denied::Scope(access.scope)
-            });
-        }
+        access.check_upload()?;
         let extent = access.extent;
         self.read(move |db| match extent {
             Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
@@ -242,11 +272,24 @@ impl App {
         organization: &str,
         suite: &str,
     ) -> Result<Suite, Denied> {
-        let (organization, suite) = (organization.to_owned(), suite.to_owned());
-        let found = self.read(move |db| suites::find(db, &organization, &suite)).await?;
-        let found = found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)?;
+        let found = self.reached_suite(access, organization, suite).await?;
         access.check_read(self.options.anonymous)?;
         Ok(found)
+    }
+
+    /// The suite `organization/suite`, if this access is valid there at all.
+    ///
+    /// # Errors
+    /// It is not, or there is none.
+    pub(crate) async fn reached_suite(
+        &self,
+        access: &Access,
+        organization: &str,
+        suite: &str,
+    ) -> Result<Suite, Denied> {
+        let (organization, suite) = (organization.to_owned(), suite.to_owned());
+        let found = self.read(move |db| suites::find(db, &organization, &suite)).await?;
+        found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)
     }
 }
 
@@ -262,6 +305,18 @@ impl Access {
                 suite.slug.as_str() == DEFAULT_SLUG && suite.organization.slug.as_str() == DEFAULT_SLUG
             }
         }
+    }
+
+    /// Whether this access may send results.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_upload(&self) -> Result<(), Denied> {
+        if self.scope.may_upload() {
+            return Ok(());
+        }
+        // Whoever has no credential is to bring one.
+        Err(if self.extent == Extent::Anonymous { Denied::Unknown } else { Denied::Scope(self.scope) })
     }
 
     /// Whether this access may read; what is open to `--anonymous write` is open to read too.

@@ -20,6 +20,25 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
                 if let Err(error) = on_waiting_thread(move || store.refresh_statistics()).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not brought up to date");
                 }
+                clear_removed_suites(&app, &shutdown).await;
+            }
+            () = app.cleaning.notified() => clear_removed_suites(&app, &shutdown).await,
+        }
+    }
+}
+
+/// Clears away what is left of deleted suites, a little at a time: uploads go on in between.
+async fn clear_removed_suites(app: &App, shutdown: &watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        match app.clear_removed_suites().await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a deleted suite is not yet cleared away"
+                );
+                return;
             }
         }
     }

@@ -29,9 +29,21 @@ pub enum NotRecorded {
     /// The database failed.
     #[error("the results could not be stored: send them again later")]
     Storage(#[source] Arc<StorageError>),
+    /// The suite was deleted while the results were on their way.
+    #[error("there is no such suite")]
+    NoSuchSuite,
     /// The server is stopping.
     #[error("the server is stopping: send the results again later")]
     Closed,
+}
+
+impl From<StorageError> for NotRecorded {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NoSuchSuite => Self::NoSuchSuite,
+            error => Self::Storage(Arc::new(error)),
+        }
+    }
 }
 
 struct Job {
@@ -213,7 +225,7 @@ impl Shared {
             "uploads were not stored"
         );
         if let [_] = uploads {
-            return Ok(vec![Err(NotRecorded::Storage(Arc::new(error)))]);
+            return Ok(vec![Err(NotRecorded::from(error))]);
         }
         let mut alone = Vec::with_capacity(uploads.len());
         for upload in uploads {

@@ -9,11 +9,14 @@ pub mod passwords;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
+pub mod suites;
 pub mod tests;
 pub mod uploads;
 
+mod attempts;
 mod background;
 
+use attempts::Attempts;
 use casebook_model::public_id::{PublicIdKey, Subject};
 use casebook_model::time::Timestamp;
 use casebook_storage::{Db, Store, catalog::Catalogs};
@@ -22,7 +25,7 @@ use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use casebook_storage::StorageError;
 pub use casebook_storage::page::{Listed, Page};
@@ -54,10 +57,13 @@ pub struct App {
     store: Arc<Store>,
     group_commit: GroupCommit,
     passwords: Passwords,
+    attempts: Attempts,
     ids: PublicIdKey,
     metrics: Arc<Metrics>,
     /// Reports being read at one time: more than there are processors only take memory.
     reading: Semaphore,
+    /// There are records of deleted suites to clear away.
+    cleaning: Notify,
     options: Options,
 }
 
@@ -74,8 +80,19 @@ impl App {
         let group_commit =
             GroupCommit::start(Arc::clone(&store), Arc::new(Catalogs::default()), Arc::clone(&metrics));
         let reading = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
-        let passwords = Passwords::default();
-        Ok(Arc::new(Self { store, group_commit, passwords, ids, metrics, reading, options }))
+        let (passwords, attempts) = (Passwords::default(), Attempts::default());
+        let cleaning = Notify::new();
+        Ok(Arc::new(Self {
+            store,
+            group_commit,
+            passwords,
+            attempts,
+            ids,
+            metrics,
+            reading,
+            cleaning,
+            options,
+        }))
     }
 
     /// The time.

@@ -1,6 +1,7 @@
 //! Taking in results: a report and what is known of its run become one stored upload.
 
 use crate::group_commit;
+use crate::suites::{Destination, NamedSuite, Place};
 use crate::{App, on_waiting_thread};
 use bytes::Bytes;
 use casebook_formats::{Format, Malformed};
@@ -20,6 +21,8 @@ use casebook_model::variant::{self, Variant};
 use casebook_storage::failures;
 use casebook_storage::ingest::{NewResult, NewUpload, Receipt};
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 pub use group_commit::NotRecorded;
@@ -68,15 +71,13 @@ pub struct Environment {
     pub location_prefix: Option<String>,
     /// Tags of every execution, as sent.
     pub tags: Vec<(String, String)>,
-    /// It names a repository or check, which only the credential decides about.
-    pub names_suite: bool,
+    /// The suite it names, which only some credentials may.
+    pub named: NamedSuite,
 }
 
-/// Where a report goes, and what is known beside it.
+/// What is known beside a report.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Where it goes.
-    pub suite: Suite,
     /// Who brought it.
     pub protocol: Protocol,
     /// Branches outside of which results count as a pull request's.
@@ -87,12 +88,23 @@ pub struct Context {
     pub format: Format,
 }
 
+/// The bytes of a report.
+#[derive(Debug)]
+pub enum ReportBody {
+    /// In memory.
+    Memory(Bytes),
+    /// In a temporary file, because they are many.
+    File(File),
+}
+
 /// A report with what is known of its run.
 pub struct Submission {
-    /// Where it goes, and what is known beside it.
+    /// Where it goes.
+    pub destination: Destination,
+    /// What is known beside it.
     pub context: Context,
     /// The report.
-    pub body: Bytes,
+    pub body: ReportBody,
     /// Most results it may have.
     pub most_results: usize,
 }
@@ -100,6 +112,8 @@ pub struct Submission {
 /// What became of a submission.
 #[derive(Debug, Clone)]
 pub struct Recorded {
+    /// Where the results went.
+    pub suite: Suite,
     /// Run, upload and counts.
     pub receipt: Receipt,
     /// Results that could not be used.
@@ -117,6 +131,9 @@ pub enum NotAccepted {
     /// It could not be stored.
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
+    /// The temporary file that holds it cannot be read.
+    #[error("the report could not be read back: send it again")]
+    Unreadable(#[from] std::io::Error),
 }
 
 impl App {
@@ -126,16 +143,37 @@ impl App {
     /// The report cannot be read, or the results cannot be stored; then nothing is stored.
     pub async fn submit(self: &Arc<Self>, submission: Submission) -> Result<Recorded, NotAccepted> {
         let now = self.now();
-        let (upload, rejected) = if submission.body.len() <= SMALL {
-            prepare(submission, now)?
-        } else {
-            let _turn = self.reading.acquire().await;
-            on_waiting_thread(move || prepare(submission, now)).await?
+        let Submission { destination, context, body, most_results } = submission;
+        let Destination { place, ignored } = destination;
+        let small = matches!(&body, ReportBody::Memory(bytes) if bytes.len() <= SMALL);
+        let (suite, upload) = match place {
+            Place::Known(suite) => {
+                let id = suite.clone();
+                let prepare = move || -> Result<NewUpload, NotAccepted> {
+                    let read = read(&context, body, most_results)?;
+                    Ok(assemble(&suite, context, read, ignored, now))
+                };
+                (id, if small { prepare()? } else { self.in_turn(prepare).await? })
+            }
+            Place::New(wanted) => {
+                let (context, read) = self
+                    .in_turn(move || read(&context, body, most_results).map(|read| (context, read)))
+                    .await?;
+                let suite = self.make_wanted(wanted).await.map_err(NotRecorded::from)?;
+                let upload = assemble(&suite, context, read, ignored, now);
+                (suite, upload)
+            }
         };
-        let problems = upload.problems.clone();
+        let (problems, rejected) = (upload.problems.clone(), upload.rejected);
         let receipt = self.record(upload).await?;
-        let rejected = rejected + usize::try_from(receipt.rejected).unwrap_or(0);
-        Ok(Recorded { receipt, rejected, problems })
+        let rejected = usize::try_from(rejected + receipt.rejected).unwrap_or(0);
+        Ok(Recorded { suite, receipt, rejected, problems })
+    }
+
+    /// Runs `work` on a thread that may wait, few at a time.
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let _turn = self.reading.acquire().await;
+        on_waiting_thread(work).await
     }
 
     /// Stores an upload that is ready.
@@ -147,37 +185,53 @@ impl App {
     }
 }
 
-/// Reads a submission into the upload to be stored, and the number of results that could not be used. Pure.
+/// A report that was read, and its digest if it is recognised by that.
+pub struct Read {
+    /// Results and problems.
+    pub report: Report,
+    /// Set for reports whose results have no ids by which a repetition could be told.
+    pub digest: Option<Key>,
+}
+
+/// Reads a report.
 ///
 /// # Errors
-/// The report cannot be read.
-pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usize), Malformed> {
-    let Submission { context, body, most_results } = submission;
+/// It cannot be read.
+pub fn read(context: &Context, body: ReportBody, most_results: usize) -> Result<Read, NotAccepted> {
     let options = casebook_formats::Options {
         most_results: Some(most_results),
         working_directory: context.environment.working_directory.clone(),
         location_prefix: context.environment.location_prefix.clone(),
         allow_truncated: false,
     };
-    let report = casebook_formats::parse(context.format, &body, &options)?;
-    let rejected = report.rejected;
-    // Results of native reports have no ids by which a repetition could be told.
+    let bytes = match body {
+        ReportBody::Memory(bytes) => bytes,
+        ReportBody::File(mut file) => {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes))?;
+            bytes.into()
+        }
+    };
+    let report = casebook_formats::parse(context.format, &bytes, &options)?;
     let digest = (context.format != Format::Json && !report.results.is_empty())
-        .then(|| report_digest(&context, &digest(&body)));
-    drop(body);
-    Ok((assemble(context, report, digest, now), rejected))
+        .then(|| report_digest(context, &digest(&bytes)));
+    Ok(Read { report, digest })
 }
 
-/// Makes the upload to be stored of a parsed report. Pure.
+/// Makes the upload to be stored of a report. Pure.
 #[must_use]
-pub fn assemble(context: Context, report: Report, digest: Option<Key>, now: Timestamp) -> NewUpload {
-    let Context { suite, protocol, branches, environment, format } = context;
-    let Report { results, mut problems, rejected, .. } = report;
+pub fn assemble(
+    suite: &Suite,
+    context: Context,
+    read: Read,
+    notice: Option<&'static str>,
+    now: Timestamp,
+) -> NewUpload {
+    let Context { protocol, branches, environment, format } = context;
+    let Read { report: Report { results, mut problems, rejected, .. }, digest } = read;
     let at = time_of(&environment, now, &mut problems);
-    if environment.names_suite {
-        let message =
-            "run_env[repo] and run_env[check] are not used: the credential's suite takes the results";
-        note(&mut problems, None, message.to_owned());
+    if let Some(notice) = notice {
+        note(&mut problems, None, notice.to_owned());
     }
     let core = core_tags(&environment);
     let tags = checked_tags(environment.tags.clone(), &core, None, &mut problems);

@@ -7,7 +7,6 @@ use casebook_model::failure::{Failure, FailureDetail};
 use casebook_model::name::{Branch, Commit};
 use casebook_model::report::{Report, ReportedResult};
 use casebook_model::run::{Protocol, RunAttributes};
-use casebook_model::suite::Suite;
 use casebook_model::time::{DAY_US, Timestamp};
 use serde_json::{Value, json};
 
@@ -35,10 +34,9 @@ fn seconds(upload: usize, test: usize) -> f64 {
 }
 
 /// Where an upload goes: one run each, 40 a day, the newest now.
-pub(crate) fn context(suite: &Suite, upload: usize, uploads: usize, now: Timestamp) -> Context {
+pub(crate) fn context(upload: usize, uploads: usize, now: Timestamp) -> Context {
     let at = now.plus(-((uploads - upload) as i64) * DAY_US / RUNS_A_DAY);
     Context {
-        suite: suite.clone(),
         protocol: Protocol::Buildkite,
         branches: None,
         environment: Environment {

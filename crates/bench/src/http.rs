@@ -2,7 +2,7 @@
 
 use crate::fixture;
 use crate::setting::{Failure, Setting};
-use casebook_server::Limits;
+use casebook_server::Options;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -25,7 +25,13 @@ impl Serving {
         let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
         let address = listener.local_addr()?;
         let app = Arc::clone(&setting.app);
-        runtime.spawn(casebook_server::serve(app, listener, None, Limits::default(), std::future::pending()));
+        runtime.spawn(casebook_server::serve(
+            app,
+            listener,
+            None,
+            Options::default(),
+            std::future::pending(),
+        ));
         Ok(Self { runtime, address })
     }
 }

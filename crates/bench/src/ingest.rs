@@ -22,7 +22,7 @@ pub(crate) fn from_parsed_results(setting: &Setting, count: usize) -> Result<f64
     while done < count {
         let slice = PREPARED.min(count - done);
         let prepared: Vec<_> = (0..slice)
-            .map(|index| (fixture::context(&setting.suite, done + index, count, now), reports[index].clone()))
+            .map(|index| (fixture::context(done + index, count, now), reports[index].clone()))
             .collect();
         let prepared: Vec<_> = prepared.into_iter().map(|item| std::sync::Mutex::new(Some(item))).collect();
         next.store(0, Ordering::SeqCst);
@@ -34,7 +34,8 @@ pub(crate) fn from_parsed_results(setting: &Setting, count: usize) -> Result<f64
                         while let Some(item) = prepared.get(next.fetch_add(1, Ordering::SeqCst)) {
                             let taken = item.lock().map_err(|_| "a client failed")?.take();
                             let (context, report) = taken.ok_or("taken twice")?;
-                            let upload = uploads::assemble(context, report, None, now);
+                            let read = uploads::Read { report, digest: None };
+                            let upload = uploads::assemble(&setting.suite, context, read, None, now);
                             runtime.block_on(setting.app.record(upload))?;
                         }
                         Ok(())

@@ -47,12 +47,13 @@ impl Demo {
         let app = start(store, address.clone(), Anonymous::None)?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let signalled = terminated(&runtime)?;
-        let server = runtime.spawn(listening.serve(Arc::clone(&app), async {
-            tokio::select! {
-                () = signalled => {}
-                _ = stopped => {}
-            }
-        }));
+        let server =
+            runtime.spawn(listening.serve(Arc::clone(&app), casebook_server::Options::default(), async {
+                tokio::select! {
+                    () = signalled => {}
+                    _ = stopped => {}
+                }
+            }));
         println!("Casebook demo: a made-up web shop, uploaded through {address}/v1/uploads");
         fill(&address, &first.token, self.seed)?;
         let window =

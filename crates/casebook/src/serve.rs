@@ -4,12 +4,13 @@ use crate::Failure;
 use crate::database::Database;
 use casebook_app::clock::Clock;
 use casebook_app::{Anonymous, App, Options, setup};
-use casebook_server::Limits;
+use casebook_server::TrustedProxies;
 use casebook_storage::Store;
 use clap::Args;
+use ipnet::IpNet;
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -33,6 +34,9 @@ pub(crate) struct Serve {
     /// Serve /metrics without a credential on an address of its own
     #[arg(long, value_name = "HOST:PORT", env = "CASEBOOK_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
+    /// A proxy, as address or network, whose X-Forwarded-For header is believed; may be given several times
+    #[arg(long, value_name = "ADDRESS", env = "CASEBOOK_TRUSTED_PROXY", value_delimiter = ',', value_parser = network)]
+    trusted_proxy: Vec<IpNet>,
     /// Write the log as JSON lines
     #[arg(long, env = "CASEBOOK_LOG_JSON")]
     log_json: bool,
@@ -59,6 +63,13 @@ fn anonymous(word: &str) -> Result<Anonymous, String> {
     }
 }
 
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| address())
+        .map_err(|_| "use an address or a network, such as 10.0.0.0/8".to_owned())
+}
+
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         log(self.log_json);
@@ -81,7 +92,11 @@ impl Serve {
             println!("metrics on http://{}/metrics", metrics.local_addr()?);
         }
         let app = start(store, public_url, self.anonymous)?;
-        let serving = listening.serve(Arc::clone(&app), terminated(&runtime)?);
+        let options = casebook_server::Options {
+            trusted_proxies: TrustedProxies::new(self.trusted_proxy),
+            ..Default::default()
+        };
+        let serving = listening.serve(Arc::clone(&app), options, terminated(&runtime)?);
         println!("listening on {address}");
         io::stdout().flush()?;
         let served = runtime.block_on(serving);
@@ -136,9 +151,10 @@ impl Listening {
     pub(crate) async fn serve(
         self,
         app: Arc<App>,
+        options: casebook_server::Options,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
-        Ok(casebook_server::serve(app, self.main, self.metrics, Limits::default(), stop).await?)
+        Ok(casebook_server::serve(app, self.main, self.metrics, options, stop).await?)
     }
 }
 

@@ -129,10 +129,36 @@ impl RepositoryName {
         }
     }
 
+    /// The repository that `text` names in any form CI systems use: `owner/name`, `https://host/owner/name.git`,
+    /// `git@host:owner/name.git`, `ssh://git@host:22/owner/name`. Credentials and the host are left out.
+    ///
+    /// # Errors
+    /// It names none.
+    pub fn from_address(text: &str) -> Result<Self, InvalidRepositoryName> {
+        let text = text.trim();
+        let path = if let Some((_, rest)) = text.split_once("://") {
+            rest.split_once('/').map_or("", |(_, path)| path)
+        } else if let Some((host, path)) = text.split_once(':')
+            && !host.contains('/')
+        {
+            path
+        } else {
+            text
+        };
+        let path = path.split(['?', '#']).next().unwrap_or("").trim_matches('/');
+        Self::parse(path.strip_suffix(".git").unwrap_or(path))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name without its owner.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 }
 
@@ -205,6 +231,21 @@ pub struct SuiteAttributes {
     pub sensitivity: Sensitivity,
     /// When a flaky test counts as resolved.
     pub resolve_rule: ResolveRule,
+    /// How lists and pages show it.
+    pub appearance: Appearance,
+    /// Who may bring an OIDC token instead of a suite token, as it was given: YAML or JSON. Kept for clients, not obeyed.
+    pub oidc_policy: Option<String>,
+}
+
+/// How a suite is shown beside its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appearance {
+    /// The application that the suite tests.
+    pub application_name: Option<String>,
+    /// A colour, as `#RRGGBB`.
+    pub color: Option<String>,
+    /// A pictogram.
+    pub emoji: Option<String>,
 }
 
 impl SuiteAttributes {
@@ -219,6 +260,8 @@ impl SuiteAttributes {
             provider: None,
             sensitivity: Sensitivity::Robust,
             resolve_rule: ResolveRule::Quiet,
+            appearance: Appearance::default(),
+            oidc_policy: None,
         }
     }
 }
@@ -237,6 +280,25 @@ mod tests {
         }
         assert_eq!(Slug::from_name("My suite: Größe 2!").unwrap().as_str(), "my-suite-gr-e-2");
         assert!(Slug::from_name("äöü").is_err());
+    }
+
+    #[test]
+    fn repositories_in_every_form() {
+        for address in [
+            "acme/web",
+            "https://github.com/acme/web",
+            "https://user:secret@github.com/acme/web.git",
+            "git@github.com:acme/web.git",
+            "ssh://git@github.com:22/acme/web.git/",
+            " acme/web/ ",
+        ] {
+            assert_eq!(RepositoryName::from_address(address).unwrap().as_str(), "acme/web", "{address}");
+        }
+        let nested = RepositoryName::from_address("https://gitlab.com/acme/team/web.git?x=1").unwrap();
+        assert_eq!((nested.as_str(), nested.short()), ("acme/team/web", "web"));
+        for bad in ["", "web", "https://github.com", "git@github.com:web.git", "a b/c"] {
+            assert!(RepositoryName::from_address(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

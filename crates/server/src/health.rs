@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use casebook_app::App;
-use casebook_app::access::Credential;
+use casebook_http::Caller;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -28,11 +28,11 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Metrics for an admin's token.
-pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let credential = Credential::from_headers(headers.get(AUTHORIZATION).map(HeaderValue::as_bytes), None);
-    let access = match credential {
-        Ok(Some(credential)) => app.authenticate(Some(credential)).await.ok(),
-        _ => None,
+pub(crate) async fn metrics(State(app): State<Arc<App>>, caller: Caller) -> Response {
+    // What --anonymous opens is not metrics.
+    let access = match caller.headers.contains_key(AUTHORIZATION) {
+        true => caller.authenticate(&app).await.ok(),
+        false => None,
     };
     let (status, message) = match access {
         Some(access) if access.is_admin() => return open_metrics(State(app)).await,

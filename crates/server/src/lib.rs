@@ -1,5 +1,6 @@
 //! The HTTP server: one origin for every protocol, health, metrics, and a shutdown that loses nothing.
 
+mod client_address;
 mod fallback;
 mod health;
 mod observe;
@@ -9,30 +10,49 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use casebook_app::App;
+use casebook_http::Bodies;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub use casebook_buildkite::Limits;
+pub use casebook_http::{Limits, Needs, Route};
+pub use client_address::TrustedProxies;
 
 /// How long requests in progress may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// How requests are received.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Sizes that requests may have.
+    pub limits: Limits,
+    /// Proxies that tell where requests come from.
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// Every address that a protocol answers at, and what it needs.
+pub fn surface() -> impl Iterator<Item = Route> {
+    casebook_buildkite::surface()
+}
+
 /// The whole surface of the server.
-pub fn router(app: &Arc<App>, limits: Limits) -> Router {
+pub fn router(app: &Arc<App>, options: &Options) -> Router {
+    let bodies = Bodies::new(options.limits);
     Router::new()
         .route("/", get(fallback::root))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .with_state(Arc::clone(app))
-        .merge(casebook_buildkite::router(Arc::clone(app), limits))
+        .merge(casebook_buildkite::router(Arc::clone(app), bodies))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), observe::observe))
+        .layer(from_fn_with_state(options.trusted_proxies.clone(), client_address::note))
 }
 
 /// Serves on `listener`, and metrics without a credential on `metrics_listener`, until `stop` ends; then finishes what is
@@ -44,7 +64,7 @@ pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     metrics_listener: Option<TcpListener>,
-    limits: Limits,
+    options: Options,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = watch::channel(false);
@@ -60,7 +80,8 @@ pub async fn serve(
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection keeps its delay");
         }
     });
-    let server = axum::serve(listener, router(&app, limits)).with_graceful_shutdown(until(stopped));
+    let service = router(&app, &options).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped));
     let mut server = std::pin::pin!(server.into_future());
     let served = tokio::select! {
         served = &mut server => served,

@@ -36,6 +36,9 @@ pub enum StorageError {
         /// What was found.
         found: String,
     },
+    /// The suite was deleted meanwhile.
+    #[error("the suite does not exist any more")]
+    NoSuchSuite,
     /// More would have to be read than one request may cost.
     #[error(
         "this would count {executions} executions, and at most {most} are counted for one request: ask for a shorter time"

@@ -10,8 +10,8 @@ mod rows;
 use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};
 use crate::db::Db;
 use crate::error::StorageError;
-use crate::runs;
 use crate::value::values;
+use crate::{rollups, runs};
 use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
@@ -28,10 +28,10 @@ use std::collections::HashMap;
 pub(crate) use rows::tags_from_json;
 pub use rows::tags_json;
 
-const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept from suite_counter \
+const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept, past_changes from suite_counter \
      where suite_id = $1 for update";
 const UNLOCK: &str = "/* ingest.unlock */ update suite_counter set runs = $2, tests = $3, uploads = $4, variants = $5, \
-     catalog_version = $6, runs_kept = $7 where suite_id = $1";
+     catalog_version = $6, runs_kept = $7, past_changes = $8 where suite_id = $1";
 const BY_DIGEST: &str = "/* ingest.by_digest */ select upload_id from upload where suite_id = $1 and run_id = $2 and digest = $3 limit 1";
 
 /// One upload, checked and ready to be stored.
@@ -189,6 +189,8 @@ pub(crate) struct Counter {
     pub(crate) variants: i64,
     pub(crate) catalog_version: i64,
     pub(crate) runs_kept: i64,
+    /// Uploads that changed the roll-ups of a day that was over ([`crate::rollups::past_changes`]).
+    pub(crate) past_changes: i64,
 }
 
 /// A run that the group touches.
@@ -233,6 +235,7 @@ pub fn record(
     }
     let executions = rows::write(db, suite, uploads, &touched, &planned, &receipts)?;
     catalog.rollups.add(db, suite, uploads, &executions, counter.uploads)?;
+    counter.past_changes += rollups::past_changes(uploads, &executions);
     unlock(db, suite, &counter)?;
     for (index, receipt) in receipts.iter().enumerate().filter(|(_, receipt)| receipt.recorded) {
         let step = FoldStep {
@@ -270,7 +273,7 @@ pub(crate) enum Origin {
 }
 
 fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
-    db.get(LOCK, values![suite.get()], |row| {
+    let counter = db.find(LOCK, values![suite.get()], |row| {
         Ok(Counter {
             runs: row.get(0)?,
             tests: row.get(1)?,
@@ -278,13 +281,17 @@ fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
             variants: row.get(3)?,
             catalog_version: row.get(4)?,
             runs_kept: row.get(5)?,
+            past_changes: row.get(6)?,
         })
-    })
+    })?;
+    counter.ok_or(StorageError::NoSuchSuite)
 }
 
 fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), StorageError> {
-    let Counter { runs, tests, uploads, variants, catalog_version, runs_kept } = *counter;
-    db.execute(UNLOCK, values![suite.get(), runs, tests, uploads, variants, catalog_version, runs_kept])?;
+    let Counter { runs, tests, uploads, variants, catalog_version, runs_kept, past_changes } = *counter;
+    let numbers =
+        values![suite.get(), runs, tests, uploads, variants, catalog_version, runs_kept, past_changes];
+    db.execute(UNLOCK, numbers)?;
     Ok(())
 }
 

@@ -26,6 +26,7 @@ pub mod failures;
 pub mod hot_reads;
 pub mod ingest;
 pub mod page;
+pub mod removals;
 pub mod rollups;
 pub mod runs;
 pub mod tests;

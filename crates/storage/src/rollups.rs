@@ -127,6 +127,16 @@ impl RollupCache {
     }
 }
 
+/// How many of `uploads` change the roll-ups of days that were over when they were received: what is kept of those days
+/// elsewhere is no longer exact then.
+pub(crate) fn past_changes(uploads: &[NewUpload], executions: &[Vec<Execution>]) -> i64 {
+    let changes = uploads.iter().zip(executions).filter(|(upload, executions)| {
+        let today = upload.received_at.day();
+        executions.iter().any(|execution| place(upload, execution).0 < today)
+    });
+    changes.count() as i64
+}
+
 /// Day and chunk of an execution.
 fn place(upload: &NewUpload, execution: &Execution) -> (i64, i64) {
     (upload.at.plus(execution.offset_ms * 1000).day(), chunk_of(execution.id.test.get()))

@@ -6,7 +6,7 @@ use crate::organizations::slug;
 use crate::value::{Row, values};
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::{
-    Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
+    Appearance, Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
 };
 use casebook_model::time::Timestamp;
 
@@ -16,8 +16,8 @@ macro_rules! select {
             "/* ",
             $name,
             " */ select suite.suite_id, suite.organization_id, organization.slug, suite.slug, suite.name, suite.default_branch, \
-             suite.repository, suite.check_name, suite.provider, suite.sensitivity, suite.resolve_rule, suite.created_at \
-             from suite join organization on organization.organization_id = suite.organization_id ",
+             suite.repository, suite.check_name, suite.provider, suite.sensitivity, suite.resolve_rule, suite.created_at, \
+             suite.application_name, suite.color, suite.emoji, suite.oidc_policy from suite join organization on organization.organization_id = suite.organization_id ",
             $rest
         )
     };
@@ -29,10 +29,33 @@ const FIND_DEFAULT: &str =
     select!("suites.find_default", "where suite.organization_id = $1 and suite.slug = $2");
 const LIST: &str = select!("suites.list", "order by organization.slug, suite.slug");
 const INSERT: &str = "/* suites.insert */ insert into suite (organization_id, slug, name, default_branch, repository, check_name, \
-     provider, sensitivity, resolve_rule, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning suite_id";
+     provider, sensitivity, resolve_rule, created_at, application_name, color, emoji, oidc_policy) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning suite_id";
 const INSERT_COUNTER: &str = "/* suites.insert_counter */ insert into suite_counter (suite_id) values ($1)";
 const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_branch = $3, repository = $4, check_name = $5, \
-     provider = $6, sensitivity = $7, resolve_rule = $8 where suite_id = $1";
+     provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12 \
+     where suite_id = $1";
+const DELETE: &str = "/* suites.delete */ delete from suite where suite_id = $1";
+const DELETE_COUNTER: &str = "/* suites.delete_counter */ delete from suite_counter where suite_id = $1";
+const DELETE_TOKENS: &str = "/* suites.delete_tokens */ delete from token where suite_id = $1";
+const DELETE_ATTEMPTS: &str = "/* suites.delete_attempts */ delete from delivery_attempt where delivery_id in \
+     (select delivery_id from delivery join webhook on webhook.webhook_id = delivery.webhook_id where webhook.suite_id = $1)";
+const DELETE_DELIVERIES: &str = "/* suites.delete_deliveries */ delete from delivery where webhook_id in \
+     (select webhook_id from webhook where suite_id = $1)";
+const DELETE_EVENTS: &str = "/* suites.delete_events */ delete from event where suite_id = $1";
+const DELETE_WEBHOOKS: &str = "/* suites.delete_webhooks */ delete from webhook where suite_id = $1";
+const MOVE_USERS: &str =
+    "/* suites.move_users */ update user_account set home_suite_id = $2 where home_suite_id = $1";
+const ENTER_REMOVAL: &str =
+    "/* suites.enter_removal */ insert into suite_removal (suite_id, removed_at) values ($1, $2)";
+const OF_REPOSITORY: &str = select!(
+    "suites.of_repository",
+    "where suite.organization_id = $1 and suite.repository = $2 order by suite.suite_id"
+);
+const OF_CHECK: &str = select!(
+    "suites.of_check",
+    "where suite.organization_id = $1 and suite.check_name = $2 order by suite.suite_id"
+);
 
 /// The suite with that number.
 ///
@@ -94,6 +117,10 @@ pub fn insert(
             attributes.sensitivity.code(),
             attributes.resolve_rule.code(),
             now.as_microseconds(),
+            attributes.appearance.application_name.as_deref(),
+            attributes.appearance.color.as_deref(),
+            attributes.appearance.emoji.as_deref(),
+            attributes.oidc_policy.as_deref(),
         ],
         |row| row.get(0),
     )?;
@@ -123,8 +150,53 @@ pub fn update(db: &mut Db<'_>, id: SuiteId, attributes: &SuiteAttributes) -> Res
             attributes.provider.as_deref(),
             attributes.sensitivity.code(),
             attributes.resolve_rule.code(),
+            attributes.appearance.application_name.as_deref(),
+            attributes.appearance.color.as_deref(),
+            attributes.appearance.emoji.as_deref(),
+            attributes.oidc_policy.as_deref(),
         ],
     )?;
+    Ok(())
+}
+
+/// The suites of an organization that hold results of `repository`, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub fn of_repository(
+    db: &mut Db<'_>,
+    organization: OrganizationId,
+    repository: &RepositoryName,
+) -> Result<Vec<Suite>, StorageError> {
+    db.query(OF_REPOSITORY, values![organization.get(), repository.as_str()], read)
+}
+
+/// The suites of an organization that hold results of the check `check`, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub fn of_check(
+    db: &mut Db<'_>,
+    organization: OrganizationId,
+    check: &str,
+) -> Result<Vec<Suite>, StorageError> {
+    db.query(OF_CHECK, values![organization.get(), check], read)
+}
+
+/// Takes a suite, its tokens and its webhooks away at once; users at home there move to `home`. Its records are cleared away afterwards
+/// ([`crate::removals`]). Runs inside a transaction.
+///
+/// # Errors
+/// The database fails.
+pub fn delete(db: &mut Db<'_>, id: SuiteId, home: SuiteId, now: Timestamp) -> Result<(), StorageError> {
+    for statement in [DELETE_TOKENS, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS] {
+        db.execute(statement, values![id.get()])?;
+    }
+    db.execute(MOVE_USERS, values![id.get(), home.get()])?;
+    db.execute(DELETE, values![id.get()])?;
+    // Without its counter row a suite takes nothing in any more: recording locks that row first.
+    db.execute(DELETE_COUNTER, values![id.get()])?;
+    db.execute(ENTER_REMOVAL, values![id.get(), now.as_microseconds()])?;
     Ok(())
 }
 
@@ -146,6 +218,12 @@ fn read(row: &Row<'_>) -> Result<Suite, StorageError> {
             provider: row.get(8)?,
             sensitivity: member(Sensitivity::from_code(sensitivity), sensitivity, "suite.sensitivity")?,
             resolve_rule: member(ResolveRule::from_code(resolve_rule), resolve_rule, "suite.resolve_rule")?,
+            appearance: Appearance {
+                application_name: row.get(12)?,
+                color: row.get(13)?,
+                emoji: row.get(14)?,
+            },
+            oidc_policy: row.get(15)?,
         },
         created_at: Timestamp(row.get(11)?),
     })

@@ -37,11 +37,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "casebook-aviator",
             "casebook-monitor",
             "casebook-avocado",
+            "casebook-http",
             "casebook-app",
             "casebook-api",
             "casebook-model",
         ],
     ),
+    ("casebook-http", &["casebook-app"]),
     ("casebook-uploader", &["casebook-api", "casebook-formats", "casebook-model"]),
     ("casebook-buildkite", PROTOCOL),
     ("casebook-aviator", PROTOCOL),
@@ -59,7 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What every protocol may use; protocols do not know each other.
-const PROTOCOL: &[&str] = &["casebook-app", "casebook-formats", "casebook-model"];
+const PROTOCOL: &[&str] = &["casebook-http", "casebook-app", "casebook-formats", "casebook-model"];
 
 const ANY: &[&str] = &["*"];
 
@@ -71,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "axum",
         &[
             "casebook-server",
+            "casebook-http",
             "casebook-buildkite",
             "casebook-aviator",
             "casebook-monitor",

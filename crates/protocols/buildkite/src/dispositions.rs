@@ -4,14 +4,14 @@ use crate::address::Address;
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
 use crate::tests::{TestJson, to_json};
-use crate::{State, body, suite_url, writable_suite};
+use crate::{State, question, suite_url, writable_suite};
 use axum::Json;
 use axum::body::Body;
 use axum::extract;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::Listed;
 use casebook_app::dispositions::LabelChange;
+use casebook_http::Caller;
 use casebook_model::disposition::Disposition;
 use casebook_model::run::Protocol;
 use serde::Deserialize;
@@ -26,37 +26,37 @@ type TestAddress = Address<(String, String, String)>;
 /// `PUT .../tests/{test}/mute`
 pub(crate) async fn mute(
     state: extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     address: TestAddress,
 ) -> Result<Json<TestJson>, ApiError> {
-    decide(state, headers, address, Disposition::Muted).await
+    decide(state, caller, address, Disposition::Muted).await
 }
 
 /// `PUT .../tests/{test}/skip`
 pub(crate) async fn skip(
     state: extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     address: TestAddress,
 ) -> Result<Json<TestJson>, ApiError> {
-    decide(state, headers, address, Disposition::Skipped).await
+    decide(state, caller, address, Disposition::Skipped).await
 }
 
 /// `PUT .../tests/{test}/enable`
 pub(crate) async fn enable(
     state: extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     address: TestAddress,
 ) -> Result<Json<TestJson>, ApiError> {
-    decide(state, headers, address, Disposition::Active).await
+    decide(state, caller, address, Disposition::Active).await
 }
 
 async fn decide(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite, test)): TestAddress,
     disposition: Disposition,
 ) -> Result<Json<TestJson>, ApiError> {
-    let suite = writable_suite(&state.app, &headers, &organization, &suite).await?;
+    let suite = writable_suite(&state.app, &caller, &organization, &suite).await?;
     let shown = state.app.decide(suite.id, &test, Protocol::Buildkite, disposition).await?;
     let shown = shown.ok_or(ApiError::NotFound("no such test"))?;
     Ok(Json(to_json(&state.app, &suite, shown, false, None)))
@@ -65,31 +65,31 @@ async fn decide(
 /// `GET .../tests/muted` (and `PUT`, as the public page shows it)
 pub(crate) async fn muted(
     state: extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     address: Address<(String, String)>,
     query: Query,
 ) -> Result<Response, ApiError> {
-    list(state, headers, address, query, Disposition::Muted).await
+    list(state, caller, address, query, Disposition::Muted).await
 }
 
 /// `GET .../tests/skipped` (and `PUT`, as the public page shows it)
 pub(crate) async fn skipped(
     state: extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     address: Address<(String, String)>,
     query: Query,
 ) -> Result<Response, ApiError> {
-    list(state, headers, address, query, Disposition::Skipped).await
+    list(state, caller, address, query, Disposition::Skipped).await
 }
 
 async fn list(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite)): Address<(String, String)>,
     query: Query,
     disposition: Disposition,
 ) -> Result<Response, ApiError> {
-    let suite = crate::readable_suite(&state.app, &headers, &organization, &suite).await?;
+    let suite = crate::readable_suite(&state.app, &caller, &organization, &suite).await?;
     let pager = Pager::from_query(&query)?;
     let listed = state.app.tests_with(suite.id, Protocol::Buildkite, disposition, pager.page()).await?;
     let rows = listed.items.into_iter();
@@ -108,12 +108,12 @@ struct LabelsWanted {
 /// `PATCH .../tests/{test}/labels`
 pub(crate) async fn labels(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite, test)): TestAddress,
     body: Body,
 ) -> Result<Json<TestJson>, ApiError> {
-    let suite = writable_suite(&state.app, &headers, &organization, &suite).await?;
-    let wanted: LabelsWanted = body::question(body, "operator and labels").await?;
+    let suite = writable_suite(&state.app, &caller, &organization, &suite).await?;
+    let wanted: LabelsWanted = question::read(body, "operator and labels").await?;
     let good =
         |label: &String| !label.trim().is_empty() && label.len() <= LONGEST_LABEL && !label.contains('\0');
     if wanted.labels.is_empty() || wanted.labels.len() > MOST_LABELS || !wanted.labels.iter().all(good) {

@@ -1,15 +1,19 @@
 //! What surrounds the results of an upload: format, run environment, tags (`buildkite.md` 2.3 to 2.6).
 
 use crate::error::ApiError;
+use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
-use casebook_app::uploads::Environment;
+use casebook_app::suites::NamedSuite;
+use casebook_app::uploads::{Environment, ReportBody};
 use casebook_formats::json::{self, Object, Raw};
 use casebook_formats::{Format, Malformed};
+use casebook_http::{Bodies, Content, Fields, Incoming, Refusal, Room};
 use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::public_id::parse_uuid;
 use casebook_model::run::RunAttributes;
+use futures_util::TryStreamExt as _;
 
 /// Fields of a multipart form at most.
 const MOST_FIELDS: usize = 2_000;
@@ -20,28 +24,44 @@ const LONGEST_KEY: usize = 16_000;
 /// Longest name or version of a client, in characters.
 const LONGEST_VALUE: usize = 120;
 
+/// Longest field of a form beside the report, in bytes, and of all of them together.
+const LONGEST_FIELD: usize = 256 << 10;
+const LONGEST_FIELDS: usize = 1 << 20;
+
 /// An upload taken apart.
 pub(crate) struct Envelope {
     pub(crate) format: Format,
     pub(crate) environment: Environment,
-    pub(crate) data: Bytes,
+    pub(crate) data: ReportBody,
+    /// What the report takes of memory and disk, to be kept until it is read.
+    pub(crate) room: Room,
 }
 
-/// Takes a body apart by its content type.
-pub(crate) async fn read(headers: &HeaderMap, body: Bytes) -> Result<Envelope, ApiError> {
+/// Receives a body and takes it apart by its content type.
+pub(crate) async fn receive(bodies: &Bodies, headers: &HeaderMap, body: Body) -> Result<Envelope, ApiError> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => read_json(&body),
-        "multipart/form-data" => {
-            let boundary = multer::parse_boundary(content_type).map_err(|_| {
-                ApiError::BadRequest("the multipart content type names no boundary".to_owned())
-            })?;
-            read_multipart(boundary, body).await
+    let boundary = match essence.as_str() {
+        "application/json" => None,
+        "multipart/form-data" => Some(multer::parse_boundary(content_type)),
+        _ => {
+            bodies.discard(headers, body).await;
+            return Err(ApiError::UnsupportedMediaType(
+                "the content type must be application/json or multipart/form-data".to_owned(),
+            ));
         }
-        _ => Err(ApiError::UnsupportedMediaType(
-            "the content type must be application/json or multipart/form-data".to_owned(),
-        )),
+    };
+    let incoming = bodies.incoming(headers, body).await?;
+    match boundary {
+        None => {
+            let (bytes, room) = incoming.collect().await?.into_memory().await?;
+            read_json(&bytes, room)
+        }
+        Some(Ok(boundary)) => read_multipart(boundary, incoming).await,
+        Some(Err(_)) => {
+            incoming.collect().await?;
+            Err(ApiError::BadRequest("the multipart content type names no boundary".to_owned()))
+        }
     }
 }
 
@@ -57,7 +77,7 @@ fn format_of(word: Option<&str>) -> Result<Format, ApiError> {
     })
 }
 
-fn read_json(body: &Bytes) -> Result<Envelope, ApiError> {
+fn read_json(body: &Bytes, room: Room) -> Result<Envelope, ApiError> {
     let no_json = |error: Malformed| ApiError::BadRequest(format!("the body: {error}"));
     let text = json::characters(body).map_err(no_json)?;
     let members = json::document_object(text).map_err(no_json)?.ok_or_else(|| {
@@ -87,52 +107,101 @@ fn read_json(body: &Bytes) -> Result<Envelope, ApiError> {
             None => return Err(unprocessable("data must be a string that holds the report")),
         },
     };
-    Ok(Envelope { format, environment, data })
+    Ok(Envelope { format, environment, data: ReportBody::Memory(data), room })
 }
 
-async fn read_multipart(boundary: String, body: Bytes) -> Result<Envelope, ApiError> {
-    let broken =
-        |error: multer::Error| ApiError::BadRequest(format!("the multipart form cannot be read: {error}"));
-    let stream = futures_util::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(body)));
-    let mut form = multer::Multipart::new(stream, boundary);
-    let (mut format, mut data) = (None, None);
-    let (mut run_env, mut tags) = (Vec::new(), Vec::new());
-    let mut fields = 0;
-    while let Some(field) = form.next_field().await.map_err(broken)? {
-        fields += 1;
-        if fields > MOST_FIELDS {
+async fn read_multipart(boundary: String, incoming: Incoming) -> Result<Envelope, ApiError> {
+    let (pieces, contents) = incoming.fields();
+    let mut form = Form::default();
+    let mut multipart = multer::Multipart::new(pieces, boundary);
+    while let Some(field) = multipart.next_field().await.map_err(broken)? {
+        form.take(field, &contents).await?;
+    }
+    form.finish().await
+}
+
+/// What the reader of forms says: why the body itself could not be read, or that it is no form.
+fn broken(error: multer::Error) -> ApiError {
+    match error {
+        multer::Error::StreamReadFailed(cause) => match cause.downcast::<Refusal>() {
+            Ok(refusal) => (*refusal).into(),
+            Err(cause) => ApiError::BadRequest(format!("the body cannot be read: {cause}")),
+        },
+        error => ApiError::BadRequest(format!("the multipart form cannot be read: {error}")),
+    }
+}
+
+/// A multipart form while it is read, in any order of fields.
+#[derive(Default)]
+struct Form {
+    fields: usize,
+    bytes: usize,
+    format: Option<String>,
+    run_env: Vec<(String, String)>,
+    tags: Vec<(String, String)>,
+    data: Option<Content>,
+}
+
+impl Form {
+    async fn take(&mut self, field: multer::Field<'_>, contents: &Fields) -> Result<(), ApiError> {
+        self.fields += 1;
+        if self.fields > MOST_FIELDS {
             return Err(ApiError::Unprocessable(format!("the form has more than {MOST_FIELDS} fields")));
         }
         let name = field.name().unwrap_or("").to_owned();
         let inner = |prefix: &str| Some(name.strip_prefix(prefix)?.strip_suffix(']')?.to_owned());
-        let target = if let Some(key) = inner("run_env[") {
-            Some((&mut run_env, key))
-        } else {
-            inner("tags[").map(|key| (&mut tags, key))
-        };
-        let bytes = field.bytes().await.map_err(broken)?;
-        match (target, name.as_str()) {
-            (Some((list, key)), _) => list.push((key, text(&bytes))),
-            (None, "data") if data.is_some() => {
+        if let Some(key) = inner("run_env[") {
+            let value = self.text(field).await?;
+            self.run_env.push((key, value));
+        } else if let Some(key) = inner("tags[") {
+            let value = self.text(field).await?;
+            self.tags.push((key, value));
+        } else if name == "format" {
+            self.format = Some(self.text(field).await?);
+        } else if name == "data" {
+            if self.data.is_some() {
                 return Err(unprocessable("the form has more than one data field"));
             }
-            (None, "data") => data = Some(bytes),
-            (None, "format") => format = Some(text(&bytes)),
-            (None, _) => {}
+            self.data = Some(contents.collect(field.map_err(broken)).await?);
         }
+        Ok(())
     }
-    if fields == 0 {
-        return Err(ApiError::BadRequest("the body is no multipart form, or an empty one".to_owned()));
+
+    /// The text of a small field.
+    async fn text(&mut self, mut field: multer::Field<'_>) -> Result<String, ApiError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = field.chunk().await.map_err(broken)? {
+            bytes.extend_from_slice(&piece);
+            self.bytes += piece.len();
+            if bytes.len() > LONGEST_FIELD || self.bytes > LONGEST_FIELDS {
+                return Err(ApiError::TooLarge(format!(
+                    "a field beside data is longer than {LONGEST_FIELD} bytes, or all of them than {LONGEST_FIELDS}"
+                )));
+            }
+        }
+        Ok(text(&bytes))
     }
-    let format = format_of(format.as_deref().filter(|format| !format.is_empty()))?;
-    if run_env.is_empty() {
-        return Err(unprocessable("run_env is missing"));
+
+    async fn finish(mut self) -> Result<Envelope, ApiError> {
+        if self.fields == 0 {
+            return Err(ApiError::BadRequest("the body is no multipart form, or an empty one".to_owned()));
+        }
+        let format = format_of(self.format.as_deref().filter(|format| !format.is_empty()))?;
+        if self.run_env.is_empty() {
+            return Err(unprocessable("run_env is missing"));
+        }
+        // An empty field means "not given" (2.4).
+        self.run_env.retain(|(_, value)| !value.is_empty());
+        let environment = environment(&self.run_env, self.tags)?;
+        let data = self.data.ok_or_else(|| unprocessable("data is missing"))?;
+        let (data, room) = if format == Format::Junit {
+            data.into_report()
+        } else {
+            let (bytes, room) = data.into_memory().await?;
+            (ReportBody::Memory(bytes), room)
+        };
+        Ok(Envelope { format, environment, data, room })
     }
-    // An empty field means "not given" (2.4).
-    run_env.retain(|(_, value)| !value.is_empty());
-    let environment = environment(&run_env, tags)?;
-    let data = data.ok_or_else(|| unprocessable("data is missing"))?;
-    Ok(Envelope { format, environment, data })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -169,7 +238,7 @@ fn environment(run_env: &[(String, String)], tags: Vec<(String, String)>) -> Res
             message: find("message"),
             url: find("url"),
             number: find("number"),
-            provider,
+            provider: provider.clone(),
         },
         job: find("job_id").as_deref().and_then(Job::new),
         shard: find("shard").as_deref().and_then(Shard::new),
@@ -181,7 +250,7 @@ fn environment(run_env: &[(String, String)], tags: Vec<(String, String)>) -> Res
         started_at: find("started_at"),
         working_directory: find("cwd"),
         location_prefix: find("location_prefix"),
-        names_suite: find("repo").is_some() || find("check").is_some(),
+        named: NamedSuite { repository: find("repo"), check: find("check"), provider },
         tags,
         key,
     })

@@ -5,8 +5,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use casebook_app::StorageError;
 use casebook_app::access::Denied;
+use casebook_app::suites::NotChanged;
 use casebook_app::uploads::{NotAccepted, NotRecorded};
 use casebook_formats::Malformed;
+use casebook_http::Refusal;
 use serde_json::json;
 
 /// Why a request is refused.
@@ -36,6 +38,28 @@ pub(crate) enum ApiError {
     Storage(StorageError),
 }
 
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Unreadable(_) => Self::BadRequest(message),
+            Refusal::TooSlow => Self::Timeout(message),
+            Refusal::TooLarge(_) => Self::TooLarge(message),
+            Refusal::UnknownEncoding(_) => Self::UnsupportedMediaType(message),
+            Refusal::NoRoom(_) => Self::Unavailable(message),
+        }
+    }
+}
+
+impl From<NotChanged> for ApiError {
+    fn from(error: NotChanged) -> Self {
+        match error {
+            NotChanged::Denied(denied) => denied.into(),
+            NotChanged::Taken(_) | NotChanged::Default => Self::Unprocessable(error.to_string()),
+        }
+    }
+}
+
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
@@ -49,8 +73,8 @@ impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::Unknown => Self::Unauthorized,
-            Denied::Scope(_) => Self::Forbidden(denied.to_string()),
-            Denied::Busy => Self::TooManyRequests(denied.to_string()),
+            Denied::Scope(_) | Denied::OneSuite => Self::Forbidden(denied.to_string()),
+            Denied::Busy | Denied::TooOften => Self::TooManyRequests(denied.to_string()),
             Denied::NotFound => Self::NotFound("no such suite"),
             Denied::NoDefaultSuite => Self::Unprocessable(denied.to_string()),
             Denied::Storage(error) => error.into(),
@@ -70,10 +94,9 @@ impl From<NotAccepted> for ApiError {
                     }
                 }
             }
-            NotAccepted::NotRecorded(NotRecorded::Closed) => {
-                Self::Unavailable(NotRecorded::Closed.to_string())
-            }
-            NotAccepted::NotRecorded(error @ NotRecorded::Storage(_)) => Self::Unavailable(error.to_string()),
+            NotAccepted::NotRecorded(NotRecorded::NoSuchSuite) => Self::NotFound("no such suite"),
+            NotAccepted::NotRecorded(error) => Self::Unavailable(error.to_string()),
+            NotAccepted::Unreadable(_) => Self::Unavailable(error.to_string()),
         }
     }
 }

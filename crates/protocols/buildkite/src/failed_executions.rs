@@ -6,11 +6,11 @@ use crate::pagination::{Pager, Query};
 use crate::runs::run_in;
 use crate::{State, readable_suite, suite_url, suite_web_url};
 use axum::extract;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::runs::FailedExecution;
 use casebook_app::tests::ShownTest;
 use casebook_app::{App, Listed};
+use casebook_http::Caller;
 use casebook_model::execution::seconds_from_us;
 use casebook_model::public_id::Subject;
 use casebook_model::run::Protocol;
@@ -50,11 +50,11 @@ struct FailureDetailJson {
 /// `GET .../runs/{run}/failed_executions`: retries included.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite, run)): Address<(String, String, String)>,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
+    let suite = readable_suite(&state.app, &caller, &organization, &suite).await?;
     let pager = Pager::from_query(&query)?;
     let url = format!("{}/runs/{run}/failed_executions", suite_url(&state.app, &suite));
     let run = run_in(&state.app, suite.id, &run).await?;

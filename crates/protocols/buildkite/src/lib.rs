@@ -1,11 +1,11 @@
 //! Buildkite Test Analytics: `POST /v1/uploads` and the REST API of suites, runs, failed executions and tests.
 
 mod address;
-mod body;
 mod cors;
 mod envelope;
 mod error;
 mod pagination;
+mod question;
 mod window;
 
 mod dispositions;
@@ -17,41 +17,20 @@ mod uploads;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::Method;
 use axum::middleware::from_fn;
-use axum::routing::{get, patch, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use casebook_app::App;
-use casebook_app::access::{Access, Credential};
+use casebook_http::{Bodies, Caller, Needs, Route, Routes};
 use casebook_model::suite::Suite;
 use error::ApiError;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-
-/// Sizes that requests may have.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes of one request body as sent.
-    pub body: usize,
-    /// Bytes of one body after unpacking.
-    pub unpacked: usize,
-    /// Bytes of bodies in memory at one time; others wait.
-    pub in_flight: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { body: 64 << 20, unpacked: 256 << 20, in_flight: 64 << 20 }
-    }
-}
 
 /// What the handlers share.
 #[derive(Clone)]
 struct State {
     app: Arc<App>,
-    limits: Limits,
-    /// One permit a KiB.
-    in_flight: Arc<Semaphore>,
+    bodies: Bodies,
 }
 
 impl FromRef<State> for Arc<App> {
@@ -61,59 +40,75 @@ impl FromRef<State> for Arc<App> {
 }
 
 /// Every address of this protocol.
-pub fn router(app: Arc<App>, limits: Limits) -> Router {
-    let in_flight = Arc::new(Semaphore::new(limits.in_flight >> 10));
-    let suite = "/v2/analytics/organizations/{organization}/suites/{suite}";
-    let rest = Router::new()
-        .route("/v2/analytics/organizations/{organization}/suites", get(suites::list))
-        .route(suite, get(suites::find))
-        .route(&format!("{suite}/runs"), get(runs::list))
-        .route(&format!("{suite}/runs/{{run}}"), get(runs::find))
-        .route(&format!("{suite}/runs/{{run}}/failed_executions"), get(failed_executions::list))
-        .route(&format!("{suite}/tests"), get(tests::list))
-        .route(&format!("{suite}/tests/find"), post(tests::find_by_name))
-        .route(&format!("{suite}/tests/muted"), get(dispositions::muted).put(dispositions::muted))
-        .route(&format!("{suite}/tests/skipped"), get(dispositions::skipped).put(dispositions::skipped))
-        .route(&format!("{suite}/tests/{{test}}"), get(tests::find))
-        .route(&format!("{suite}/tests/{{test}}/labels"), patch(dispositions::labels))
-        .route(&format!("{suite}/tests/{{test}}/mute"), put(dispositions::mute))
-        .route(&format!("{suite}/tests/{{test}}/skip"), put(dispositions::skip))
-        .route(&format!("{suite}/tests/{{test}}/enable"), put(dispositions::enable))
+pub fn router(app: Arc<App>, bodies: Bodies) -> Router {
+    let rest = rest().router().method_not_allowed_fallback(error::method_not_allowed);
+    uploads()
+        .router()
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(from_fn(cors::allow_any_origin));
-    Router::new()
-        .route("/v1/uploads", post(uploads::create))
-        .method_not_allowed_fallback(error::method_not_allowed)
-        .merge(rest)
-        .with_state(State { app, limits, in_flight })
+        .merge(rest.layer(from_fn(cors::allow_any_origin)))
+        .with_state(State { app, bodies })
 }
 
-/// The access that the request's credential gives.
-async fn authenticate(app: &Arc<App>, headers: &HeaderMap) -> Result<Access, ApiError> {
-    let bytes = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-    let credential = Credential::from_headers(bytes(AUTHORIZATION.as_str()), bytes("x-aviator-api-key"))?;
-    Ok(app.authenticate(credential).await?)
+/// The addresses and what each needs.
+pub fn surface() -> impl Iterator<Item = Route> {
+    uploads().table().chain(rest().table())
+}
+
+fn uploads() -> Routes<State> {
+    Routes::new().with(Needs::Upload, Method::POST, "/v1/uploads", post(uploads::create))
+}
+
+fn rest() -> Routes<State> {
+    use Needs::{Admin, Read, Write};
+    let suites = "/v2/analytics/organizations/{organization}/suites";
+    let suite = &format!("{suites}/{{suite}}");
+    let test = &format!("{suite}/tests/{{test}}");
+    Routes::new()
+        .with(Read, Method::GET, suites, get(suites::list))
+        .with(Admin, Method::POST, suites, post(suites::create))
+        .with(Read, Method::GET, suite, get(suites::find))
+        .with(Admin, Method::PATCH, suite, patch(suites::change))
+        .with(Admin, Method::DELETE, suite, delete(suites::remove))
+        .with(Read, Method::GET, format!("{suite}/runs"), get(runs::list))
+        .with(Read, Method::GET, format!("{suite}/runs/{{run}}"), get(runs::find))
+        .with(
+            Read,
+            Method::GET,
+            format!("{suite}/runs/{{run}}/failed_executions"),
+            get(failed_executions::list),
+        )
+        .with(Read, Method::GET, format!("{suite}/tests"), get(tests::list))
+        .with(Read, Method::POST, format!("{suite}/tests/find"), post(tests::find_by_name))
+        .with(Read, Method::GET, format!("{suite}/tests/muted"), get(dispositions::muted))
+        .with(Read, Method::PUT, format!("{suite}/tests/muted"), put(dispositions::muted))
+        .with(Read, Method::GET, format!("{suite}/tests/skipped"), get(dispositions::skipped))
+        .with(Read, Method::PUT, format!("{suite}/tests/skipped"), put(dispositions::skipped))
+        .with(Read, Method::GET, test, get(tests::find))
+        .with(Write, Method::PATCH, format!("{test}/labels"), patch(dispositions::labels))
+        .with(Write, Method::PUT, format!("{test}/mute"), put(dispositions::mute))
+        .with(Write, Method::PUT, format!("{test}/skip"), put(dispositions::skip))
+        .with(Write, Method::PUT, format!("{test}/enable"), put(dispositions::enable))
 }
 
 /// The suite in the path, if the request may read it.
 async fn readable_suite(
     app: &Arc<App>,
-    headers: &HeaderMap,
+    caller: &Caller,
     organization: &str,
     suite: &str,
 ) -> Result<Suite, ApiError> {
-    let access = authenticate(app, headers).await?;
+    let access = caller.authenticate(app).await?;
     Ok(app.readable_suite(&access, organization, suite).await?)
 }
 
 /// The suite in the path, if the request may decide about its tests.
 async fn writable_suite(
     app: &Arc<App>,
-    headers: &HeaderMap,
+    caller: &Caller,
     organization: &str,
     suite: &str,
 ) -> Result<Suite, ApiError> {
-    let access = authenticate(app, headers).await?;
+    let access = caller.authenticate(app).await?;
     Ok(app.writable_suite(&access, organization, suite).await?)
 }
 

@@ -6,9 +6,9 @@ use crate::pagination::{Pager, Query};
 use crate::{State, readable_suite, suite_url, suite_web_url};
 use axum::Json;
 use axum::extract;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::{App, Listed};
+use casebook_http::Caller;
 use casebook_model::id::SuiteId;
 use casebook_model::public_id::{Subject, parse_uuid};
 use casebook_model::run::{Protocol, Run};
@@ -57,11 +57,11 @@ fn build_id(run: &Run) -> Option<&str> {
 /// `GET .../runs`: newest first; `build_id` asks for the run of one build.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite)): Address<(String, String)>,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
+    let suite = readable_suite(&state.app, &caller, &organization, &suite).await?;
     let pager = Pager::from_query(&query)?;
     let (id, page) = (suite.id, pager.page());
     let listed = match query.get("build_id") {
@@ -81,10 +81,10 @@ pub(crate) async fn list(
 /// `GET .../runs/{run}`
 pub(crate) async fn find(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite, run)): Address<(String, String, String)>,
 ) -> Result<Json<RunJson>, ApiError> {
-    let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
+    let suite = readable_suite(&state.app, &caller, &organization, &suite).await?;
     let run = run_in(&state.app, suite.id, &run).await?;
     Ok(Json(RunJson::new(&state.app, &suite, &run)))
 }

@@ -4,14 +4,14 @@ use crate::address::Address;
 use crate::error::ApiError;
 use crate::pagination::{Pager, Query};
 use crate::window::{self, wants_metrics};
-use crate::{State, body, readable_suite, suite_url, suite_web_url};
+use crate::{State, question, readable_suite, suite_url, suite_web_url};
 use axum::Json;
 use axum::body::Body;
 use axum::extract;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use casebook_app::tests::{ShownTest, TestFilter, TestOrder, mean_seconds, reliability};
 use casebook_app::{App, Listed};
+use casebook_http::Caller;
 use casebook_model::disposition::Disposition;
 use casebook_model::public_id::Subject;
 use casebook_model::rollup::RollupCell;
@@ -115,16 +115,16 @@ const NOT_YET: &[&str] = &["owners", "tags"];
 /// `GET .../tests`: every test, or, with the version header, those with executions in the window and their metrics.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite)): Address<(String, String)>,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
+    let suite = readable_suite(&state.app, &caller, &organization, &suite).await?;
     let pager = Pager::from_query(&query)?;
     let url = format!("{}/tests", suite_url(&state.app, &suite));
     let (id, page) = (suite.id, pager.page());
     let label = query.get("label").map(str::to_owned);
-    if !wants_metrics(&headers)? {
+    if !wants_metrics(&caller.headers)? {
         let listed = state.app.tests(id, Protocol::Buildkite, label, page).await?;
         let rows = listed.items.into_iter();
         let items = rows.map(|shown| to_json(&state.app, &suite, shown, true, None)).collect();
@@ -146,12 +146,12 @@ pub(crate) async fn list(
 /// `GET .../tests/{test}`
 pub(crate) async fn find(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite, test)): Address<(String, String, String)>,
     query: Query,
 ) -> Result<Json<TestJson>, ApiError> {
-    let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
-    let window = match wants_metrics(&headers)? {
+    let suite = readable_suite(&state.app, &caller, &organization, &suite).await?;
+    let window = match wants_metrics(&caller.headers)? {
         true => Some(window::from_query(&query, state.app.now())?),
         false => None,
     };
@@ -171,12 +171,12 @@ struct Wanted {
 /// `POST .../tests/find`: the test with a scope and name, without labels and metrics.
 pub(crate) async fn find_by_name(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     Address((organization, suite)): Address<(String, String)>,
     body: Body,
 ) -> Result<Json<TestJson>, ApiError> {
-    let suite = readable_suite(&state.app, &headers, &organization, &suite).await?;
-    let wanted: Wanted = body::question(body, "scope and name").await?;
+    let suite = readable_suite(&state.app, &caller, &organization, &suite).await?;
+    let wanted: Wanted = question::read(body, "scope and name").await?;
     let spelling = Spelling {
         protocol: Protocol::Buildkite,
         scope: wanted.scope.unwrap_or_default().into(),

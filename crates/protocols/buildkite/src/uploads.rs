@@ -1,17 +1,17 @@
 //! `POST /v1/uploads` (`buildkite.md` 2 to 5).
 
-use crate::body::Received;
+use crate::envelope::{self, Envelope};
 use crate::error::ApiError;
-use crate::{State, authenticate, body, envelope, suite_web_url};
+use crate::{State, suite_web_url};
 use axum::Json;
 use axum::body::Body;
 use axum::extract;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use casebook_app::access::Access;
 use casebook_app::uploads::{Context, Submission};
+use casebook_http::Caller;
 use casebook_model::public_id::Subject;
 use casebook_model::run::Protocol;
-use casebook_model::suite::Suite;
 use serde::Serialize;
 
 /// Sentences in the answer at most; the upload keeps more, and the counts tell all.
@@ -33,31 +33,27 @@ pub(crate) struct UploadAnswer {
 /// Stores an upload and answers when it is durable.
 pub(crate) async fn create(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Body,
 ) -> Result<(StatusCode, Json<UploadAnswer>), ApiError> {
     // The credential decides before the body is looked at (2.1).
-    let (access, suite) = match admit(&state, &headers).await {
-        Ok(admitted) => admitted,
+    let access = match admit(&state, &caller).await {
+        Ok(access) => access,
         Err(error) => {
-            body::discard(&state, &headers, body).await;
+            state.bodies.discard(&caller.headers, body).await;
             return Err(error);
         }
     };
-    let Received { bytes, share } = body::receive(&state, &headers, body).await?;
-    let envelope = envelope::read(&headers, bytes).await?;
-    let context = Context {
-        suite: suite.clone(),
-        protocol: Protocol::Buildkite,
-        branches: access.branches,
-        environment: envelope.environment,
-        format: envelope.format,
-    };
-    let submission =
-        Submission { context, body: envelope.data, most_results: casebook_formats::MOST_RESULTS };
+    let Envelope { format, environment, data, room } =
+        envelope::receive(&state.bodies, &caller.headers, body).await?;
+    let destination = state.app.destination(&access, environment.named.clone()).await?;
+    let context = Context { protocol: Protocol::Buildkite, branches: access.branches, environment, format };
+    let most_results = casebook_formats::MOST_RESULTS;
+    let submission = Submission { destination, context, body: data, most_results };
     let recorded = state.app.submit(submission).await?;
-    drop(share);
+    drop(room);
 
+    let suite = recorded.suite;
     let upload = state.app.public_id(Subject::Upload(suite.id, recorded.receipt.upload));
     let run = state.app.public_id(Subject::Run(suite.id, recorded.receipt.run));
     let web = suite_web_url(&state.app, &suite);
@@ -84,9 +80,9 @@ pub(crate) async fn create(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// The access of the request, and the suite that takes its results.
-async fn admit(state: &State, headers: &HeaderMap) -> Result<(Access, Suite), ApiError> {
-    let access = authenticate(&state.app, headers).await?;
-    let suite = state.app.suite_for_records(&access).await?;
-    Ok((access, suite))
+/// The access of the request, if it may send results.
+async fn admit(state: &State, caller: &Caller) -> Result<Access, ApiError> {
+    let access = caller.authenticate(&state.app).await?;
+    access.check_upload()?;
+    Ok(access)
 }

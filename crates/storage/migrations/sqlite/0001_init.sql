@@ -12,7 +12,7 @@ create table organization (
 ) strict;
 
 create table suite (
-    suite_id integer primary key,
+    suite_id integer primary key autoincrement,
     organization_id integer not null references organization (organization_id),
     slug text not null,
     name text not null,
@@ -29,6 +29,14 @@ create table suite (
     created_at integer not null,
     unique (organization_id, slug)
 ) strict;
+
+create index suite_by_repository on suite (organization_id, repository, check_name);
+
+-- Suites that were deleted and whose records are still being cleared away.
+create table suite_removal (
+    suite_id integer not null primary key,
+    removed_at integer not null
+) strict, without rowid;
 
 create table token (
     token_id integer primary key,
@@ -114,7 +122,8 @@ create table suite_counter (
     job_tests integer not null default 0,
     job_records integer not null default 0,
     catalog_version integer not null default 0,
-    runs_kept integer not null default 0
+    runs_kept integer not null default 0,
+    past_changes integer not null default 0
 ) strict, without rowid;
 
 create table test (
@@ -172,6 +181,12 @@ create table test_policy (
     min_passes integer not null,
     decided_at integer not null,
     primary key (suite_id, test_id)
+) strict, without rowid;
+
+create table ownership (
+    suite_id integer not null primary key,
+    body blob not null,
+    received_at integer not null
 ) strict, without rowid;
 
 create table variant (

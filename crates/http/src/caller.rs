@@ -1,0 +1,44 @@
+//! Who sends a request.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use casebook_app::App;
+use casebook_app::access::{Access, Credential, Denied};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The address of the client, as the server found it: of the connection, or as a trusted proxy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Who sends a request: its headers, and the address it comes from.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The request's headers.
+    pub headers: HeaderMap,
+    /// Where it comes from, if the server knows.
+    pub address: Option<IpAddr>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
+        Ok(Self { headers: parts.headers.clone(), address })
+    }
+}
+
+impl Caller {
+    /// The access that the request's credential gives.
+    ///
+    /// # Errors
+    /// The credential is missing where one is needed, cannot be read, or is not valid.
+    pub async fn authenticate(&self, app: &Arc<App>) -> Result<Access, Denied> {
+        let bytes = |name: &str| self.headers.get(name).map(HeaderValue::as_bytes);
+        let credential = Credential::from_headers(bytes(AUTHORIZATION.as_str()), bytes("x-aviator-api-key"))?;
+        app.authenticate(credential, self.address).await
+    }
+}

@@ -1,0 +1,17 @@
+//! What every protocol does alike with a request: who calls, and a body within its limits. Answers and errors are the
+//! protocols' own.
+
+mod body;
+mod caller;
+mod content;
+mod limits;
+mod refusal;
+mod routes;
+mod unpacking;
+
+pub use body::{Bodies, Fields, Incoming};
+pub use caller::{Caller, ClientAddress};
+pub use content::{Content, Room};
+pub use limits::Limits;
+pub use refusal::Refusal;
+pub use routes::{Needs, Route, Routes};
