@@ -37,7 +37,7 @@ pub struct Destination {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
-    Known(Suite),
+    Known(Box<Suite>),
     /// It is made when the records turn out to be good: bad ones leave no trace.
     New(Wanted),
 }
@@ -45,8 +45,8 @@ pub(crate) enum Place {
 impl Destination {
     /// A suite that is there.
     #[must_use]
-    pub const fn known(suite: Suite) -> Self {
-        Self { place: Place::Known(suite), ignored: None }
+    pub fn known(suite: Suite) -> Self {
+        Self { place: Place::Known(Box::new(suite)), ignored: None }
     }
 }
 
@@ -191,7 +191,10 @@ impl App {
                 let obeyed = !names_one || is_named(&suite, &named);
                 let told = "the repository and check that were named are not used: this credential's suite takes the \
                             results, only an organization's token may name another";
-                return Ok(Destination { place: Place::Known(suite), ignored: (!obeyed).then_some(told) });
+                return Ok(Destination {
+                    place: Place::Known(Box::new(suite)),
+                    ignored: (!obeyed).then_some(told),
+                });
             }
         };
         let repository = named.repository.and_then(|text| RepositoryName::from_address(&text).ok());
@@ -200,11 +203,14 @@ impl App {
         if wanted.repository.is_none() && wanted.check.is_none() {
             let suite = self.suite_for_records(access).await?;
             let told = "the repository that was named is none: write OWNER/NAME or its address";
-            return Ok(Destination { place: Place::Known(suite), ignored: Some(told) });
+            return Ok(Destination { place: Place::Known(Box::new(suite)), ignored: Some(told) });
         }
         let asked = wanted.clone();
         let found = self.read(move |db| asked.find(db)).await?;
-        Ok(Destination { place: found.map_or(Place::New(wanted), Place::Known), ignored: None })
+        Ok(Destination {
+            place: found.map_or(Place::New(wanted), |suite| Place::Known(Box::new(suite))),
+            ignored: None,
+        })
     }
 
     /// The suite that is wanted, made if nobody else has meanwhile.

@@ -148,12 +148,12 @@ impl App {
         let small = matches!(&body, ReportBody::Memory(bytes) if bytes.len() <= SMALL);
         let (suite, upload) = match place {
             Place::Known(suite) => {
-                let id = suite.clone();
-                let prepare = move || -> Result<NewUpload, NotAccepted> {
+                let prepare = move || -> Result<(Suite, NewUpload), NotAccepted> {
                     let read = read(&context, body, most_results)?;
-                    Ok(assemble(&suite, context, read, ignored, now))
+                    let upload = assemble(&suite, context, read, ignored, now);
+                    Ok((*suite, upload))
                 };
-                (id, if small { prepare()? } else { self.in_turn(prepare).await? })
+                if small { prepare()? } else { self.in_turn(prepare).await? }
             }
             Place::New(wanted) => {
                 let (context, read) = self

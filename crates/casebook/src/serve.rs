@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::database::Database;
 use casebook_app::clock::Clock;
 use casebook_app::{Anonymous, App, Options, setup};
-use casebook_server::TrustedProxies;
+use casebook_server::{Limits, RateLimits, TrustedProxies};
 use casebook_storage::Store;
 use clap::Args;
 use ipnet::IpNet;
@@ -37,6 +37,12 @@ pub(crate) struct Serve {
     /// A proxy, as address or network, whose X-Forwarded-For header is believed; may be given several times
     #[arg(long, value_name = "ADDRESS", env = "CASEBOOK_TRUSTED_PROXY", value_delimiter = ',', value_parser = network)]
     trusted_proxy: Vec<IpNet>,
+    /// Requests a minute to the REST API for one organization
+    #[arg(long, value_name = "NUMBER", default_value_t = RateLimits::default().organization, env = "CASEBOOK_REST_LIMIT")]
+    rest_limit: u64,
+    /// Requests a minute to the REST API for one token or user
+    #[arg(long, value_name = "NUMBER", default_value_t = RateLimits::default().caller, env = "CASEBOOK_REST_LIMIT_USER")]
+    rest_limit_user: u64,
     /// Write the log as JSON lines
     #[arg(long, env = "CASEBOOK_LOG_JSON")]
     log_json: bool,
@@ -93,8 +99,9 @@ impl Serve {
         }
         let app = start(store, public_url, self.anonymous)?;
         let options = casebook_server::Options {
+            limits: Limits::default(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
-            ..Default::default()
+            rate_limits: RateLimits { organization: self.rest_limit, caller: self.rest_limit_user },
         };
         let serving = listening.serve(Arc::clone(&app), options, terminated(&runtime)?);
         println!("listening on {address}");

@@ -61,7 +61,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// The router that answers at these addresses.
-    #[must_use]
     pub fn router(self) -> Router<S> {
         self.routes
             .into_iter()

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use casebook_buildkite::RateLimits;
 pub use casebook_http::{Limits, Needs, Route};
 pub use client_address::TrustedProxies;
 
@@ -32,6 +33,8 @@ pub struct Options {
     pub limits: Limits,
     /// Proxies that tell where requests come from.
     pub trusted_proxies: TrustedProxies,
+    /// Requests a minute to the REST API.
+    pub rate_limits: RateLimits,
 }
 
 /// Every address that a protocol answers at, and what it needs.
@@ -48,7 +51,7 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .with_state(Arc::clone(app))
-        .merge(casebook_buildkite::router(Arc::clone(app), bodies))
+        .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), observe::observe))

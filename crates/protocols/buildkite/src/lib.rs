@@ -6,6 +6,7 @@ mod envelope;
 mod error;
 mod pagination;
 mod question;
+mod rate_limit;
 mod window;
 
 mod dispositions;
@@ -18,19 +19,23 @@ mod uploads;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::Method;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, patch, post, put};
 use casebook_app::App;
 use casebook_http::{Bodies, Caller, Needs, Route, Routes};
 use casebook_model::suite::Suite;
 use error::ApiError;
+use rate_limit::RateLimiter;
 use std::sync::Arc;
+
+pub use rate_limit::RateLimits;
 
 /// What the handlers share.
 #[derive(Clone)]
 struct State {
     app: Arc<App>,
     bodies: Bodies,
+    rate_limiter: Arc<RateLimiter>,
 }
 
 impl FromRef<State> for Arc<App> {
@@ -40,13 +45,15 @@ impl FromRef<State> for Arc<App> {
 }
 
 /// Every address of this protocol.
-pub fn router(app: Arc<App>, bodies: Bodies) -> Router {
+pub fn router(app: Arc<App>, bodies: Bodies, limits: RateLimits) -> Router {
+    let state = State { app, bodies, rate_limiter: Arc::new(RateLimiter::new(limits)) };
     let rest = rest().router().method_not_allowed_fallback(error::method_not_allowed);
+    let rest = rest.layer(from_fn_with_state(state.clone(), rate_limit::limit));
     uploads()
         .router()
         .method_not_allowed_fallback(error::method_not_allowed)
         .merge(rest.layer(from_fn(cors::allow_any_origin)))
-        .with_state(State { app, bodies })
+        .with_state(state)
 }
 
 /// The addresses and what each needs.
