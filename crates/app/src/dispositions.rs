@@ -7,7 +7,7 @@ use casebook_model::public_id::Subject;
 use casebook_model::run::Protocol;
 use casebook_storage::page::{Listed, Page};
 use casebook_storage::tests::{self, ShownTest};
-use casebook_storage::{Db, StorageError, dispositions};
+use casebook_storage::{Db, StorageError, dispositions, ownership};
 
 /// A change of a test's labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,15 @@ impl App {
             LabelChange::Remove(labels) => dispositions::remove_labels(db, suite, test, labels),
         };
         self.change_test(suite, public_id, protocol, change).await
+    }
+
+    /// Replaces the file that says who owns the tests of a suite.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn replace_ownership(&self, suite: SuiteId, text: String) -> Result<(), StorageError> {
+        let now = self.now();
+        self.write(move |db| ownership::put(db, suite, &text, now)).await
     }
 
     async fn change_test(

@@ -15,6 +15,8 @@ pub mod uploads;
 
 mod attempts;
 mod background;
+mod cancel;
+mod windows;
 
 use attempts::Attempts;
 use casebook_model::public_id::{PublicIdKey, Subject};
@@ -26,6 +28,7 @@ use metrics::Metrics;
 use passwords::Passwords;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
+use windows::Windows;
 
 pub use casebook_storage::StorageError;
 pub use casebook_storage::page::{Listed, Page};
@@ -64,6 +67,7 @@ pub struct App {
     reading: Semaphore,
     /// There are records of deleted suites to clear away.
     cleaning: Notify,
+    windows: Windows,
     options: Options,
 }
 
@@ -91,6 +95,7 @@ impl App {
             metrics,
             reading,
             cleaning,
+            windows: Windows::default(),
             options,
         }))
     }

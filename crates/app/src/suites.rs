@@ -136,10 +136,11 @@ impl App {
         change: impl FnOnce(&mut SuiteAttributes) + Send + 'static,
     ) -> Result<Suite, NotChanged> {
         let id = self.administered_suite(access, organization, suite).await?.id;
+        let now = self.now();
         let changed = self.write(move |db| {
             let Some(mut suite) = suites::find_by_id(db, id)? else { return Ok(None) };
             change(&mut suite.attributes);
-            suites::update(db, id, &suite.attributes)?;
+            suites::update(db, id, &suite.attributes, now)?;
             Ok(Some(suite))
         });
         Ok(changed.await?.ok_or(Denied::NotFound)?)

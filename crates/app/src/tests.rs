@@ -1,72 +1,22 @@
 //! Reading tests, with what happened to them in a window of time.
 
 use crate::App;
+use crate::cancel::CancelOnDrop;
 use casebook_model::disposition::Disposition;
 use casebook_model::id::{SuiteId, TestId};
+use casebook_model::ownership::Ownership;
 use casebook_model::public_id::Subject;
 use casebook_model::rollup::RollupCell;
 use casebook_model::run::Protocol;
 use casebook_model::test::Spelling;
-use casebook_model::time::{DAY_US, Timestamp};
 use casebook_storage::page::{Listed, Page};
-use casebook_storage::{Db, StorageError, dispositions, executions, rollups, tests};
+use casebook_storage::{Db, StorageError, dispositions, ownership, tests};
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-pub use casebook_storage::executions::{BranchFilter, Selection};
+pub use crate::windows::{BranchFilter, Selection, TagFilter, TagOperator, Window};
 pub use casebook_storage::tests::ShownTest;
-
-const HOUR_US: i64 = DAY_US / 24;
-
-/// Which executions count.
-///
-/// Whole days are answered from roll-ups by UTC day, today included and one day more than named, so that nothing within the
-/// window is ever missed. Hours, given times and branches are counted from the executions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Window {
-    /// Whole days, from roll-ups.
-    Days(rollups::Window),
-    /// Anything else, from executions.
-    Exact(Selection),
-}
-
-impl Window {
-    /// The last `hours` hours before `now`, on some branches or all.
-    #[must_use]
-    pub fn last_hours(hours: i64, branch: Option<BranchFilter>, now: Timestamp) -> Self {
-        if hours < 24 || branch.is_some() {
-            return Self::Exact(Selection { from: now.plus(-hours * HOUR_US), to: now, branch });
-        }
-        let last_day = now.day();
-        Self::Days(rollups::Window { first_day: last_day - hours / 24, last_day, branch_class: None })
-    }
-
-    /// What happened to each test that ran.
-    fn all(&self, db: &mut Db<'_>, suite: SuiteId) -> Result<Vec<(TestId, RollupCell)>, StorageError> {
-        match self {
-            Self::Days(window) => rollups::window(db, suite, *window),
-            Self::Exact(selection) => executions::count(db, suite, selection),
-        }
-    }
-
-    /// What happened to one test.
-    fn of_test(&self, db: &mut Db<'_>, suite: SuiteId, test: TestId) -> Result<RollupCell, StorageError> {
-        match self {
-            Self::Days(window) => {
-                let mut total = RollupCell::default();
-                for (_, _, cell) in rollups::of_test(db, suite, test, *window)? {
-                    total.merge(&cell);
-                }
-                Ok(total)
-            }
-            Self::Exact(selection) => {
-                let cells = executions::count(db, suite, selection)?;
-                let found = cells.binary_search_by_key(&test, |(id, _)| *id).ok();
-                Ok(found.map(|index| cells[index].1).unwrap_or_default())
-            }
-        }
-    }
-}
 
 /// Which tests a list is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,19 +25,21 @@ pub struct TestFilter {
     pub with: Vec<String>,
     /// Only tests with none of these labels.
     pub without: Vec<String>,
+    /// Only tests that one of these teams owns.
+    pub owners: Vec<String>,
+    /// Only tests that none of these teams owns.
+    pub not_owners: Vec<String>,
     /// Only tests with this disposition.
     pub disposition: Option<Disposition>,
 }
 
+/// What happened to tests, as they are picked and sorted.
+type Picked<'a> = Vec<&'a (TestId, RollupCell)>;
+
 impl TestFilter {
-    fn retain(
-        &self,
-        db: &mut Db<'_>,
-        suite: SuiteId,
-        cells: &mut Vec<(TestId, RollupCell)>,
-    ) -> Result<(), StorageError> {
+    fn retain(&self, db: &mut Db<'_>, suite: SuiteId, picked: &mut Picked<'_>) -> Result<(), StorageError> {
         let mut keep = |tests: &[TestId], wanted: bool| {
-            cells.retain(|(test, _)| tests.binary_search(test).is_ok() == wanted);
+            picked.retain(|(test, _)| tests.binary_search(test).is_ok() == wanted);
         };
         for label in &self.with {
             keep(&tests::labelled(db, suite, label)?, true);
@@ -104,6 +56,25 @@ impl TestFilter {
             }
             Some(other) => keep(&dispositions::with(db, suite, other)?, true),
         }
+        self.retain_owned(db, suite, picked)
+    }
+
+    fn retain_owned(
+        &self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        picked: &mut Picked<'_>,
+    ) -> Result<(), StorageError> {
+        if self.owners.is_empty() && self.not_owners.is_empty() {
+            return Ok(());
+        }
+        let ownership = Ownership::parse(&ownership::find(db, suite)?.unwrap_or_default());
+        let locations: HashMap<TestId, String> = tests::locations(db, suite)?.into_iter().collect();
+        picked.retain(|(test, _)| {
+            let teams = locations.get(test).map_or(&[][..], |location| ownership.teams(location));
+            let owns = |team: &String| teams.contains(team);
+            (self.owners.is_empty() || self.owners.iter().any(owns)) && !self.not_owners.iter().any(owns)
+        });
         Ok(())
     }
 }
@@ -118,17 +89,40 @@ pub struct TestOrder {
 }
 
 impl TestOrder {
-    fn sort(self, cells: &mut [(TestId, RollupCell)]) {
-        cells.sort_by(|(left_id, left), (right_id, right)| {
-            let values = match ((self.by)(left), (self.by)(right)) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some(left), Some(right)) if self.ascending => left.total_cmp(&right),
-                (Some(left), Some(right)) => right.total_cmp(&left),
-            };
-            values.then(left_id.cmp(right_id))
-        });
+    /// The part of `picked` that is on `page` when all of it is sorted; the rest is only sorted as far as need be.
+    fn page<'a>(self, picked: &Picked<'a>, page: Page) -> Picked<'a> {
+        let start = usize::try_from(page.offset).unwrap_or(usize::MAX).min(picked.len());
+        let end = start.saturating_add(usize::try_from(page.limit).unwrap_or(0)).min(picked.len());
+        let mut keyed: Vec<(Option<f64>, &(TestId, RollupCell))> =
+            picked.iter().map(|item| ((self.by)(&item.1), *item)).collect();
+        if start == end {
+            return Vec::new();
+        }
+        if end < keyed.len() {
+            keyed.select_nth_unstable_by(end - 1, |left, right| self.compare(left, right));
+        }
+        let keyed = &mut keyed[..end];
+        if start > 0 {
+            keyed.select_nth_unstable_by(start - 1, |left, right| self.compare(left, right));
+        }
+        let keyed = &mut keyed[start..];
+        keyed.sort_unstable_by(|left, right| self.compare(left, right));
+        keyed.iter().map(|(_, item)| *item).collect()
+    }
+
+    fn compare(
+        self,
+        (left, left_item): &(Option<f64>, &(TestId, RollupCell)),
+        (right, right_item): &(Option<f64>, &(TestId, RollupCell)),
+    ) -> Ordering {
+        let values = match (left, right) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(left), Some(right)) if self.ascending => left.total_cmp(right),
+            (Some(left), Some(right)) => right.total_cmp(left),
+        };
+        values.then(left_item.0.cmp(&right_item.0))
     }
 }
 
@@ -164,12 +158,12 @@ impl App {
         .await
     }
 
-    /// The tests that ran in `window`, with what happened to them there.
+    /// The tests that ran in `window`, with what happened to them there. When whoever asks goes away, counting ends.
     ///
     /// # Errors
-    /// The database fails.
+    /// The database fails, or more would have to be counted than one request may cost.
     pub async fn tests_in(
-        &self,
+        self: &Arc<Self>,
         suite: SuiteId,
         protocol: Protocol,
         window: Window,
@@ -177,17 +171,16 @@ impl App {
         order: TestOrder,
         page: Page,
     ) -> Result<Listed<(ShownTest, RollupCell)>, StorageError> {
+        let (app, now, cancel) = (Arc::clone(self), self.now(), CancelOnDrop::default());
+        let cancelled = cancel.flag();
         self.read(move |db| {
-            let mut cells = window.all(db, suite)?;
-            cells.retain(|(_, cell)| cell.executions() > 0);
-            filter.retain(db, suite, &mut cells)?;
-            order.sort(&mut cells);
-            let total = cells.len() as i64;
-            let start = usize::try_from(page.offset).unwrap_or(usize::MAX).min(cells.len());
-            let end = start.saturating_add(usize::try_from(page.limit).unwrap_or(0)).min(cells.len());
-            let cells = &cells[start..end];
-            let ids: Vec<TestId> = cells.iter().map(|(test, _)| *test).collect();
-            let of: HashMap<TestId, RollupCell> = cells.iter().copied().collect();
+            let cells = app.windows.all(db, suite, &window, page.offset == 0, now, &cancelled)?;
+            let mut picked: Picked<'_> = cells.iter().filter(|(_, cell)| cell.executions() > 0).collect();
+            filter.retain(db, suite, &mut picked)?;
+            let total = picked.len() as i64;
+            let picked = order.page(&picked, page);
+            let ids: Vec<TestId> = picked.iter().map(|(test, _)| *test).collect();
+            let of: HashMap<TestId, RollupCell> = picked.into_iter().copied().collect();
             let shown = tests::by_ids(db, suite, &ids, protocol)?.into_iter();
             let items = shown.filter_map(|shown| of.get(&shown.test.id).map(|cell| (shown, *cell))).collect();
             Ok(Listed { items, total })
@@ -210,9 +203,11 @@ impl App {
             Some(Subject::Test(of, test)) if of == suite => test,
             _ => return Ok(None),
         };
+        let cancel = CancelOnDrop::default();
+        let cancelled = cancel.flag();
         self.read(move |db| {
             let Some(shown) = tests::find(db, suite, test, protocol)? else { return Ok(None) };
-            let cell = window.map(|window| window.of_test(db, suite, test)).transpose()?;
+            let cell = window.map(|window| window.of_test(db, suite, test, &cancelled)).transpose()?;
             Ok(Some((shown, cell)))
         })
         .await

@@ -72,7 +72,7 @@ impl Create {
             let SuiteName { organization, suite: slug } = &self.name;
             if let Some(mut suite) = suites::find(db, organization.as_str(), slug.as_str())? {
                 self.change(&mut suite.attributes);
-                suites::update(db, suite.id, &suite.attributes)?;
+                suites::update(db, suite.id, &suite.attributes, now())?;
                 return Ok::<_, StorageError>((false, suite));
             }
             let organization = organizations::find_or_insert(db, organization, now())?;

@@ -6,6 +6,7 @@
 pub mod id;
 pub mod key;
 pub mod name;
+pub mod ownership;
 pub mod public_id;
 pub mod time;
 

@@ -204,6 +204,8 @@ pub struct Suite {
     pub attributes: SuiteAttributes,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Since when its default branch is what it is: results from before were classed by another.
+    pub default_branch_since: Timestamp,
 }
 
 impl Suite {

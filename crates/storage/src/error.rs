@@ -39,6 +39,9 @@ pub enum StorageError {
     /// The suite was deleted meanwhile.
     #[error("the suite does not exist any more")]
     NoSuchSuite,
+    /// Whoever asked went away.
+    #[error("the request was given up")]
+    Cancelled,
     /// More would have to be read than one request may cost.
     #[error(
         "this would count {executions} executions, and at most {most} are counted for one request: ask for a shorter time"

@@ -2,7 +2,7 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::value::Value;
-use crate::{executions, failures, ingest, rollups, runs, tests, tokens};
+use crate::{executions, failures, ingest, rollups, runs, selection, tests, tokens};
 
 /// A statement with values like those it meets.
 pub struct HotRead {
@@ -27,12 +27,13 @@ pub fn all() -> Vec<HotRead> {
         read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
-        read(executions::UPLOADS_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),
+        read(selection::UPLOADS, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),
         read(failures::OF_RUN, &[SUITE, Value::Int(7), FEW, Value::Int(30), Value::Int(0)]),
         read(rollups::SOME, &[SUITE, Value::Int(20_000), Value::Int(1), FEW]),
         read(rollups::WINDOW, &[SUITE, Value::Int(20_000), Value::Int(20_007)]),
         read(rollups::OF_TEST, &[SUITE, FEW, FEW, Value::Int(1)]),
+        read(rollups::VERSIONS, &[SUITE]),
         read(tests::LIST, &[SUITE, Value::Int(30), Value::Int(0)]),
         read(tests::BY_IDS, &[SUITE, FEW]),
         read(tests::SPELLINGS, &[SUITE, FEW, Value::Int(1)]),

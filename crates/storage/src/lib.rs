@@ -15,6 +15,7 @@ mod store;
 
 pub mod installation;
 pub mod organizations;
+pub mod ownership;
 pub mod suites;
 pub mod tokens;
 pub mod users;
@@ -29,6 +30,7 @@ pub mod page;
 pub mod removals;
 pub mod rollups;
 pub mod runs;
+pub mod selection;
 pub mod tests;
 pub mod uploads;
 

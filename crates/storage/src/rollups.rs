@@ -17,6 +17,8 @@ pub(crate) const WINDOW: &str = "/* rollups.window */ select chunk, branch_class
      where suite_id = $1 and day >= $2 and day <= $3";
 pub(crate) const OF_TEST: &str = "/* rollups.of_test */ select day, branch_class, cells from rollup \
      where suite_id = $1 and day = any($2) and branch_class = any($3) and chunk = $4 order by day, branch_class";
+pub(crate) const VERSIONS: &str =
+    "/* rollups.versions */ select uploads, past_changes from suite_counter where suite_id = $1";
 const PUT: Insert = Insert {
     into: "rollup (suite_id, day, branch_class, chunk, cells)",
     columns: 5,
@@ -161,8 +163,27 @@ pub(crate) fn count(cell: &mut RollupCell, execution: &Execution) {
     }
 }
 
-/// Days of a window, both ends included, and whose branches count.
+/// Numbers that tell whether what was read before is still exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// Uploads of the suite.
+    pub uploads: i64,
+    /// Uploads that changed the roll-ups of a day that was over when they arrived.
+    pub past_changes: i64,
+}
+
+/// The versions of a suite's roll-ups, if there is such a suite.
+///
+/// # Errors
+/// The database fails.
+pub fn versions(db: &mut Db<'_>, suite: SuiteId) -> Result<Option<Versions>, StorageError> {
+    db.find(VERSIONS, values![suite.get()], |row| {
+        Ok(Versions { uploads: row.get(0)?, past_changes: row.get(1)? })
+    })
+}
+
+/// Days of a window, both ends included, and whose branches count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
     /// First UTC day.
     pub first_day: i64,

@@ -17,7 +17,7 @@ macro_rules! select {
             $name,
             " */ select suite.suite_id, suite.organization_id, organization.slug, suite.slug, suite.name, suite.default_branch, \
              suite.repository, suite.check_name, suite.provider, suite.sensitivity, suite.resolve_rule, suite.created_at, \
-             suite.application_name, suite.color, suite.emoji, suite.oidc_policy from suite join organization on organization.organization_id = suite.organization_id ",
+             suite.application_name, suite.color, suite.emoji, suite.oidc_policy, suite.default_branch_since from suite join organization on organization.organization_id = suite.organization_id ",
             $rest
         )
     };
@@ -33,8 +33,8 @@ const INSERT: &str = "/* suites.insert */ insert into suite (organization_id, sl
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning suite_id";
 const INSERT_COUNTER: &str = "/* suites.insert_counter */ insert into suite_counter (suite_id) values ($1)";
 const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_branch = $3, repository = $4, check_name = $5, \
-     provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12 \
-     where suite_id = $1";
+     provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12, \
+     default_branch_since = case when default_branch = $3 then default_branch_since else $13 end where suite_id = $1";
 const DELETE: &str = "/* suites.delete */ delete from suite where suite_id = $1";
 const DELETE_COUNTER: &str = "/* suites.delete_counter */ delete from suite_counter where suite_id = $1";
 const DELETE_TOKENS: &str = "/* suites.delete_tokens */ delete from token where suite_id = $1";
@@ -131,6 +131,7 @@ pub fn insert(
         slug: slug.clone(),
         attributes: attributes.clone(),
         created_at: now,
+        default_branch_since: Timestamp(0),
     })
 }
 
@@ -138,7 +139,12 @@ pub fn insert(
 ///
 /// # Errors
 /// The database fails.
-pub fn update(db: &mut Db<'_>, id: SuiteId, attributes: &SuiteAttributes) -> Result<(), StorageError> {
+pub fn update(
+    db: &mut Db<'_>,
+    id: SuiteId,
+    attributes: &SuiteAttributes,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     db.execute(
         UPDATE,
         values![
@@ -154,6 +160,7 @@ pub fn update(db: &mut Db<'_>, id: SuiteId, attributes: &SuiteAttributes) -> Res
             attributes.appearance.color.as_deref(),
             attributes.appearance.emoji.as_deref(),
             attributes.oidc_policy.as_deref(),
+            now.as_microseconds(),
         ],
     )?;
     Ok(())
@@ -226,5 +233,6 @@ fn read(row: &Row<'_>) -> Result<Suite, StorageError> {
             oidc_policy: row.get(15)?,
         },
         created_at: Timestamp(row.get(11)?),
+        default_branch_since: Timestamp(row.get(16)?),
     })
 }

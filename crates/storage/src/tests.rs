@@ -20,6 +20,8 @@ const BY_IDENTITY: &str =
     "/* tests.by_identity */ select test_id from test where suite_id = $1 and identity_key = $2";
 pub(crate) const SPELLINGS: &str = "/* tests.spellings */ select test_id, scope, name, catalog_version from test_spelling \
      where suite_id = $1 and test_id = any($2) and protocol = $3";
+const LOCATIONS: &str = "/* tests.locations */ select test_id, coalesce(location, file) from test \
+     where suite_id = $1 and coalesce(location, file) is not null";
 const LABELS: &str = "/* tests.labels */ select test_id, label from test_label where suite_id = $1 and test_id = any($2) order by label";
 const LABELLED: &str =
     "/* tests.labelled */ select test_id from test_label where suite_id = $1 and label = $2 order by test_id";
@@ -101,6 +103,14 @@ pub fn list(
     let total = db.get(COUNT, values![suite.get()], |row| row.get(0))?;
     let tests = db.query(LIST, values![suite.get(), page.limit, page.offset], read)?;
     Ok(Listed { items: show(db, suite, tests, protocol)?, total })
+}
+
+/// The location, or else the file, of each test that has one.
+///
+/// # Errors
+/// The database fails.
+pub fn locations(db: &mut Db<'_>, suite: SuiteId) -> Result<Vec<(TestId, String)>, StorageError> {
+    db.query(LOCATIONS, values![suite.get()], |row| Ok((TestId(row.get(0)?), row.get(1)?)))
 }
 
 /// The tests that carry a label, in order of first arrival.

@@ -39,11 +39,10 @@ pub(crate) struct Envelope {
 
 /// Receives a body and takes it apart by its content type.
 pub(crate) async fn receive(bodies: &Bodies, headers: &HeaderMap, body: Body) -> Result<Envelope, ApiError> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let boundary = match essence.as_str() {
-        "application/json" => None,
-        "multipart/form-data" => Some(multer::parse_boundary(content_type)),
+    let boundary = match (essence(headers).as_str(), boundary(headers)) {
+        ("application/json", _) => None,
+        (_, Ok(Some(boundary))) => Some(Ok(boundary)),
+        ("multipart/form-data", Err(error)) => Some(Err(error)),
         _ => {
             bodies.discard(headers, body).await;
             return Err(ApiError::UnsupportedMediaType(
@@ -58,11 +57,31 @@ pub(crate) async fn receive(bodies: &Bodies, headers: &HeaderMap, body: Body) ->
             read_json(&bytes, room)
         }
         Some(Ok(boundary)) => read_multipart(boundary, incoming).await,
-        Some(Err(_)) => {
+        Some(Err(error)) => {
             incoming.collect().await?;
-            Err(ApiError::BadRequest("the multipart content type names no boundary".to_owned()))
+            Err(error)
         }
     }
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+/// The content type without its parameters.
+fn essence(headers: &HeaderMap) -> String {
+    content_type(headers).split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+/// The boundary of a multipart form; none if the body is something else.
+pub(crate) fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    if essence(headers) != "multipart/form-data" {
+        return Ok(None);
+    }
+    let boundary = multer::parse_boundary(content_type(headers));
+    boundary
+        .map(Some)
+        .map_err(|_| ApiError::BadRequest("the multipart content type names no boundary".to_owned()))
 }
 
 fn unprocessable(message: &str) -> ApiError {
@@ -121,7 +140,7 @@ async fn read_multipart(boundary: String, incoming: Incoming) -> Result<Envelope
 }
 
 /// What the reader of forms says: why the body itself could not be read, or that it is no form.
-fn broken(error: multer::Error) -> ApiError {
+pub(crate) fn broken(error: multer::Error) -> ApiError {
     match error {
         multer::Error::StreamReadFailed(cause) => match cause.downcast::<Refusal>() {
             Ok(refusal) => (*refusal).into(),

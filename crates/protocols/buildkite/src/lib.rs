@@ -11,6 +11,7 @@ mod window;
 
 mod dispositions;
 mod failed_executions;
+mod ownership;
 mod runs;
 mod suites;
 mod tests;
@@ -62,7 +63,12 @@ pub fn surface() -> impl Iterator<Item = Route> {
 }
 
 fn uploads() -> Routes<State> {
-    Routes::new().with(Needs::Upload, Method::POST, "/v1/uploads", post(uploads::create))
+    Routes::new().with(Needs::Upload, Method::POST, "/v1/uploads", post(uploads::create)).with(
+        Needs::Upload,
+        Method::POST,
+        "/v1/test-ownerships",
+        post(ownership::replace),
+    )
 }
 
 fn rest() -> Routes<State> {

@@ -109,9 +109,6 @@ pub(crate) fn to_json(
     }
 }
 
-/// Filters that need the version header; without it they say nothing.
-const NOT_YET: &[&str] = &["owners", "tags"];
-
 /// `GET .../tests`: every test, or, with the version header, those with executions in the window and their metrics.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
@@ -131,10 +128,7 @@ pub(crate) async fn list(
         return Ok(pager.answer(&url, &query, &Listed { items, total: listed.total }));
     }
 
-    if let Some(filter) = NOT_YET.iter().find(|filter| query.get(filter).is_some()) {
-        return Err(ApiError::Unprocessable(format!("this server cannot filter tests by {filter} yet")));
-    }
-    let window = window::from_query(&query, state.app.now())?;
+    let window = window::from_query(&suite, &query, state.app.now())?;
     let filter = filter_from_query(&query)?;
     let order = order_from_query(&query)?;
     let listed = state.app.tests_in(id, Protocol::Buildkite, window, filter, order, page).await?;
@@ -152,7 +146,7 @@ pub(crate) async fn find(
 ) -> Result<Json<TestJson>, ApiError> {
     let suite = readable_suite(&state.app, &caller, &organization, &suite).await?;
     let window = match wants_metrics(&caller.headers)? {
-        true => Some(window::from_query(&query, state.app.now())?),
+        true => Some(window::from_query(&suite, &query, state.app.now())?),
         false => None,
     };
     let found = state.app.test(suite.id, &test, Protocol::Buildkite, window).await?;
@@ -201,6 +195,13 @@ fn filter_from_query(query: &Query) -> Result<TestFilter, ApiError> {
             }
         }
         (None, None) => {}
+    }
+    for owner in query.get("owners").unwrap_or("").split(',').map(str::trim).filter(|owner| !owner.is_empty())
+    {
+        match owner.strip_prefix('!') {
+            Some(owner) => filter.not_owners.push(owner.to_owned()),
+            None => filter.owners.push(owner.to_owned()),
+        }
     }
     filter.disposition = match query.get("state") {
         None => None,

@@ -3,8 +3,9 @@
 use crate::error::ApiError;
 use crate::pagination::Query;
 use axum::http::HeaderMap;
-use casebook_app::tests::{BranchFilter, Selection, Window};
+use casebook_app::tests::{BranchFilter, Selection, TagFilter, TagOperator, Window};
 use casebook_model::branch;
+use casebook_model::suite::Suite;
 use casebook_model::time::Timestamp;
 
 /// First version of the API that has metrics.
@@ -29,9 +30,10 @@ pub(crate) fn wants_metrics(headers: &HeaderMap) -> Result<bool, ApiError> {
 }
 
 /// The window that the query asks for.
-pub(crate) fn from_query(query: &Query, now: Timestamp) -> Result<Window, ApiError> {
+pub(crate) fn from_query(suite: &Suite, query: &Query, now: Timestamp) -> Result<Window, ApiError> {
     let bad = |message: &str| ApiError::BadRequest(message.to_owned());
     let branch = query.get("branch").map(branch_filter).transpose()?;
+    let tags = query.get("tags").map(tag_filters).transpose()?.unwrap_or_default();
     let time = |name: &str| match query.get(name) {
         None => Ok(None),
         Some(text) => Timestamp::parse_rfc3339(text)
@@ -45,7 +47,7 @@ pub(crate) fn from_query(query: &Query, now: Timestamp) -> Result<Window, ApiErr
     }
     if min.is_some() || max.is_some() {
         let to = max.unwrap_or(now);
-        return Ok(Window::Exact(Selection { from: min.unwrap_or(Timestamp(0)), to, branch }));
+        return Ok(Window::Exact(Selection { from: min.unwrap_or(Timestamp(0)), to, branch, tags }));
     }
     let hours = match period.unwrap_or("7days") {
         "1hour" => 1,
@@ -56,7 +58,7 @@ pub(crate) fn from_query(query: &Query, now: Timestamp) -> Result<Window, ApiErr
         "28days" => 28 * 24,
         _ => return Err(bad("period must be 1hour, 4hours, 1day, 7days, 14days or 28days")),
     };
-    Ok(Window::last_hours(hours, branch, now))
+    Ok(Window::last_hours(suite, hours, branch, tags, now))
 }
 
 /// `x`, `!x` or `x*`.
@@ -71,4 +73,49 @@ fn branch_filter(text: &str) -> Result<BranchFilter, ApiError> {
         (false, Some(start)) => Ok(BranchFilter::StartsWith(start.to_owned())),
         (true, Some(_)) => Err(ApiError::BadRequest("branch takes one operator: x, !x or x*".to_owned())),
     }
+}
+
+/// Tags in one filter at most.
+const MOST_TAGS: usize = 20;
+
+/// `key:value`, `key:!value`, `key:value*`, separated by commas; for `result` also `result:~value` and `result:^value`.
+fn tag_filters(text: &str) -> Result<Vec<TagFilter>, ApiError> {
+    let filters: Vec<TagFilter> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(tag_filter)
+        .collect::<Result<_, _>>()?;
+    if filters.len() > MOST_TAGS {
+        return Err(ApiError::BadRequest(format!("tags takes at most {MOST_TAGS} filters")));
+    }
+    Ok(filters)
+}
+
+fn tag_filter(text: &str) -> Result<TagFilter, ApiError> {
+    let bad = |message: &str| Err(ApiError::BadRequest(message.to_owned()));
+    let Some((key, value)) = text.split_once(':').filter(|(key, _)| !key.is_empty()) else {
+        return bad("tags must be written key:value, separated by commas");
+    };
+    let of_result = key == "result";
+    let (operator, value) = match value.as_bytes().first() {
+        Some(b'!') => (TagOperator::Not, &value[1..]),
+        Some(b'~') if of_result => (TagOperator::Some, &value[1..]),
+        Some(b'^') if of_result => (TagOperator::Every, &value[1..]),
+        _ => match value.strip_suffix('*') {
+            Some(start) => (TagOperator::StartsWith, start),
+            None => (TagOperator::Is, value),
+        },
+    };
+    if operator == TagOperator::Not && value.ends_with('*') {
+        return bad("a tag takes one operator: key:value, key:!value or key:value*");
+    }
+    if value.is_empty() && operator != TagOperator::StartsWith {
+        return bad("a tag filter needs a value behind the colon");
+    }
+    let known = ["passed", "failed", "skipped", "pending", "unknown"].contains(&value);
+    if of_result && !known && operator != TagOperator::StartsWith {
+        return bad("result must be passed, failed, skipped, pending or unknown");
+    }
+    Ok(TagFilter { key: key.to_owned(), operator, value: value.to_owned() })
 }

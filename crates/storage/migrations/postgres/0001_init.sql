@@ -17,6 +17,7 @@ create table suite (
     slug text not null,
     name text not null,
     default_branch text not null,
+    default_branch_since bigint not null default 0,
     repository text,
     check_name text,
     provider text,

@@ -20,7 +20,7 @@ fn suites_are_unique_and_change(database: &TestDatabase) {
     let mut attributes = SuiteAttributes::named("Web shop");
     attributes.repository = Some(RepositoryName::parse("acme/shop").unwrap());
     attributes.check = Some("ci/circleci: unit".to_owned());
-    store.write(|db| suites::update(db, suite, &attributes)).unwrap();
+    store.write(|db| suites::update(db, suite, &attributes, NOON)).unwrap();
     let found = store.read(|db| suites::find(db, "acme", "web")).unwrap().unwrap();
     assert_eq!((found.id, &found.attributes), (suite, &attributes));
     assert_eq!(store.read(|db| suites::find(db, "acme", "none")).unwrap(), None);

@@ -5,9 +5,11 @@ use casebook_model::branch::BranchClass;
 use casebook_model::execution::{ExecutionFlags, Outcome};
 use casebook_model::id::TestId;
 use casebook_model::time::DAY_US;
-use casebook_storage::executions::{self, BranchFilter, Selection};
+use casebook_storage::executions;
 use casebook_storage::rollups::{self, Window};
+use casebook_storage::selection::{self, BranchFilter, Selection};
 use casebook_testkit::{TestDatabase, both_engines};
+use std::sync::atomic::AtomicBool;
 
 both_engines!(
     roll_ups_equal_a_recount,
@@ -55,8 +57,12 @@ fn roll_ups_equal_a_recount(database: &TestDatabase) {
             from: NOON.plus(-days * DAY_US - DAY_US / 2),
             to: NOON.plus(DAY_US / 2 - 1),
             branch: class.map(|class| BranchFilter::Is(class.as_str().to_owned())),
+            tags: Vec::new(),
         };
-        let counted = fixture.store.read(|db| executions::count(db, fixture.suite, &selection)).unwrap();
+        let counted = fixture
+            .store
+            .read(|db| selection::count(db, fixture.suite, &selection, &AtomicBool::new(false)))
+            .unwrap();
         assert_eq!(packed, counted, "{days} days, {class:?}");
         assert!(!packed.is_empty());
 
