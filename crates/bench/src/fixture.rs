@@ -1,4 +1,4 @@
-//! Uploads of a suite of 5,000 tests that nearly always pass.
+//! Uploads of a suite whose tests nearly always pass.
 
 use casebook_app::uploads::{Context, Environment};
 use casebook_formats::Format;
@@ -10,8 +10,39 @@ use casebook_model::run::{Protocol, RunAttributes};
 use casebook_model::time::{DAY_US, Timestamp};
 use serde_json::{Value, json};
 
-/// Tests in the suite, and results in an upload.
+/// Results in an upload: all tests of the suite, or those of one shard.
 pub(crate) const TESTS: usize = 5_000;
+
+/// How many uploads there will be, and how many of them make one run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) uploads: usize,
+    pub(crate) shards: usize,
+}
+
+impl Shape {
+    fn run(self, upload: usize) -> usize {
+        upload / self.shards
+    }
+
+    /// The tests of an upload.
+    fn tests(self, upload: usize) -> std::ops::Range<usize> {
+        let first = upload % self.shards * TESTS;
+        first..first + TESTS
+    }
+
+    /// Runs are spread over the days before now.
+    fn at(self, upload: usize, now: Timestamp) -> Timestamp {
+        let later = self.run(self.uploads.saturating_sub(1)) - self.run(upload);
+        now.plus(-(later as i64) * DAY_US / RUNS_A_DAY)
+    }
+
+    /// Every fourth run is a pull request's.
+    fn branch(self, upload: usize) -> String {
+        let run = self.run(upload);
+        if run % 4 == 3 { format!("feature-{}", run % 7) } else { "main".to_owned() }
+    }
+}
 
 /// Runs on each day, as the budget for space names it.
 const RUNS_A_DAY: i64 = 40;
@@ -33,17 +64,17 @@ fn seconds(upload: usize, test: usize) -> f64 {
     0.004 + (test % 97) as f64 * 0.003 + (upload % 13) as f64 * 0.0007
 }
 
-/// Where an upload goes: one run each, 40 a day, the newest now.
-pub(crate) fn context(upload: usize, uploads: usize, now: Timestamp) -> Context {
-    let at = now.plus(-((uploads - upload) as i64) * DAY_US / RUNS_A_DAY);
+/// The run of an upload: 40 a day, the newest now.
+pub(crate) fn context(upload: usize, shape: Shape, now: Timestamp) -> Context {
+    let (at, run) = (shape.at(upload, now), shape.run(upload));
     Context {
         protocol: Protocol::Buildkite,
         branches: None,
         environment: Environment {
-            key: format!("run-{upload}"),
+            key: format!("run-{run}"),
             attributes: RunAttributes {
-                branch: Branch::new("main"),
-                commit: Commit::new(&format!("{upload:040x}")),
+                branch: Branch::new(&shape.branch(upload)),
+                commit: Commit::new(&format!("{run:040x}")),
                 ..RunAttributes::default()
             },
             started_at: Some(at.to_rfc3339_millis()),
@@ -54,8 +85,8 @@ pub(crate) fn context(upload: usize, uploads: usize, now: Timestamp) -> Context 
 }
 
 /// The parsed results of an upload.
-pub(crate) fn report(upload: usize) -> Report {
-    let results = (0..TESTS).map(|test| {
+pub(crate) fn report(upload: usize, shape: Shape) -> Report {
+    let results = shape.tests(upload).map(|test| {
         let outcome = if fails(upload, test) { Outcome::Failed } else { Outcome::Passed };
         let mut result =
             ReportedResult::new(scope(test), format!("test_case_{test}[param-{}]", test % 7), outcome);
@@ -76,13 +107,32 @@ pub(crate) fn report(upload: usize) -> Report {
 }
 
 /// The same upload as the body of `POST /v1/uploads`.
-pub(crate) fn body(upload: usize, uploads: usize, now: Timestamp) -> Vec<u8> {
-    let at = now.plus(-((uploads - upload) as i64) * DAY_US / RUNS_A_DAY);
-    let data: Vec<Value> = (0..TESTS).map(|test| result(upload, test)).collect();
+pub(crate) fn body(upload: usize, shape: Shape, now: Timestamp) -> Vec<u8> {
+    let data: Vec<Value> = shape.tests(upload).map(|test| result(upload, test)).collect();
+    let run = shape.run(upload);
     let run_env = json!({
-        "CI": "buildkite", "key": format!("run-{upload}"), "branch": "main", "commit_sha": format!("{upload:040x}"),
-        "started_at": at.to_rfc3339_millis(),
+        "CI": "buildkite", "key": format!("run-{run}"), "branch": shape.branch(upload),
+        "commit_sha": format!("{run:040x}"), "started_at": shape.at(upload, now).to_rfc3339_millis(),
     });
+    json!({ "format": "json", "run_env": run_env, "data": data }).to_string().into_bytes()
+}
+
+/// A body of about 50 MB, most of it failure texts and spans.
+pub(crate) fn large_body(number: usize) -> Vec<u8> {
+    let line = "a line of a log that says nothing of use, again and again\n";
+    let (reason, query) = (line.repeat(70), "select something from somewhere ".repeat(180));
+    let data: Vec<Value> = (0..TESTS)
+        .map(|test| {
+            let mut result = result(number, test);
+            result["id"] = uuid(9_000_000 + number, test).into();
+            result["result"] = "failed".into();
+            result["failure_reason"] = format!("{test} {reason}").into();
+            result["history"]["children"] =
+                json!([{ "section": "sql", "duration": 0.1, "detail": { "query": query } }]);
+            result
+        })
+        .collect();
+    let run_env = json!({ "key": format!("large-{number}"), "branch": "main" });
     json!({ "format": "json", "run_env": run_env, "data": data }).to_string().into_bytes()
 }
 

@@ -1,6 +1,6 @@
 //! Ingest over HTTP, on loopback, with kept connections. The load generator runs in the same process and is counted.
 
-use crate::fixture;
+use crate::fixture::{self, Shape};
 use crate::setting::{Failure, Setting};
 use casebook_server::Options;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,13 +13,13 @@ use std::time::Instant;
 const SLICE: usize = 64;
 
 /// The server of a setting, in the background.
-struct Serving {
+pub(crate) struct Serving {
     runtime: tokio::runtime::Runtime,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Serving {
-    fn start(setting: &Setting) -> Result<Self, Failure> {
+    pub(crate) fn start(setting: &Setting) -> Result<Self, Failure> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build()?;
         let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
@@ -37,26 +37,40 @@ impl Serving {
 }
 
 /// A kept connection.
-struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     token: String,
 }
 
 impl Connection {
-    fn open(address: SocketAddr, token: &str) -> Result<Self, Failure> {
+    pub(crate) fn open(address: SocketAddr, token: &str) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream), token: token.to_owned() })
     }
 
-    fn post(&mut self, body: &[u8]) -> Result<(), Failure> {
-        let mut request = format!(
+    /// Sends an upload.
+    pub(crate) fn post(&mut self, body: &[u8]) -> Result<(), Failure> {
+        let head = format!(
             "POST /v1/uploads HTTP/1.1\r\nHost: bench\r\nAuthorization: Token token=\"{}\"\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             self.token,
             body.len()
-        )
-        .into_bytes();
+        );
+        self.exchange(head, body, " 202 ").map(|_| ())
+    }
+
+    /// Asks for what is at `path`, and returns the length of the answer.
+    pub(crate) fn get(&mut self, path: &str) -> Result<usize, Failure> {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\nBuildkite-Version: 2026-08-01\r\n\r\n",
+            self.token
+        );
+        self.exchange(head, &[], " 200 ")
+    }
+
+    fn exchange(&mut self, head: String, body: &[u8], expected: &str) -> Result<usize, Failure> {
+        let mut request = head.into_bytes();
         if body.len() < 16 * 1024 {
             request.extend_from_slice(body);
             self.stream.get_mut().write_all(&request)?;
@@ -79,8 +93,8 @@ impl Connection {
         }
         let mut answer = vec![0; length];
         self.stream.read_exact(&mut answer)?;
-        if status.contains(" 202 ") {
-            Ok(())
+        if status.contains(expected) {
+            Ok(length)
         } else {
             Err(format!("{} {}", status.trim(), String::from_utf8_lossy(&answer)).into())
         }
@@ -88,20 +102,21 @@ impl Connection {
 }
 
 /// 8 clients with uploads of 5,000 results, in results per second.
-pub(crate) fn uploads(setting: &Setting, count: usize) -> Result<f64, Failure> {
+pub(crate) fn uploads(setting: &Setting, shape: Shape) -> Result<f64, Failure> {
+    let count = shape.uploads;
     let serving = Serving::start(setting)?;
     let now = setting.app.now();
     let mut seconds = 0.0;
     let mut done = 0;
     while done < count {
         let slice = SLICE.min(count - done);
-        let bodies: Vec<Vec<u8>> = (0..slice).map(|index| fixture::body(done + index, count, now)).collect();
+        let bodies: Vec<Vec<u8>> = (0..slice).map(|index| fixture::body(done + index, shape, now)).collect();
         let started = Instant::now();
         in_parallel(
             8,
             slice,
             |_, index, connection| connection.post(&bodies[index]),
-            &serving,
+            serving.address,
             &setting.token,
         )?;
         seconds += started.elapsed().as_secs_f64();
@@ -118,20 +133,26 @@ pub(crate) fn singles(setting: &Setting, count: usize) -> Result<f64, Failure> {
         connection.post(&fixture::single(client, index))
     };
     // A first round makes the tests and runs, as a server in use has them.
-    in_parallel(64, (count / 4).max(fixture::TESTS), send, &serving, &setting.token)?;
+    in_parallel(64, (count / 4).max(fixture::TESTS), send, serving.address, &setting.token)?;
     let started = Instant::now();
-    in_parallel(64, count, |client, index, c| send(client, 1_000_000 + index, c), &serving, &setting.token)?;
+    in_parallel(
+        64,
+        count,
+        |client, index, c| send(client, 1_000_000 + index, c),
+        serving.address,
+        &setting.token,
+    )?;
     let seconds = started.elapsed().as_secs_f64();
     serving.runtime.shutdown_background();
     Ok(count as f64 / seconds)
 }
 
 /// Runs `work` for each number below `count` on `clients` threads with a connection each.
-fn in_parallel(
+pub(crate) fn in_parallel(
     clients: usize,
     count: usize,
     work: impl Fn(usize, usize, &mut Connection) -> Result<(), Failure> + Sync,
-    serving: &Serving,
+    address: SocketAddr,
     token: &str,
 ) -> Result<(), Failure> {
     let next = AtomicUsize::new(0);
@@ -140,7 +161,7 @@ fn in_parallel(
             .map(|client| {
                 let (work, next) = (&work, &next);
                 scope.spawn(move || -> Result<(), Failure> {
-                    let mut connection = Connection::open(serving.address, token)?;
+                    let mut connection = Connection::open(address, token)?;
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         if index >= count {

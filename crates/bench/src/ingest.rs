@@ -1,6 +1,6 @@
 //! Ingest from parsed results: 8 clients that each store an upload and wait until it is durable.
 
-use crate::fixture;
+use crate::fixture::{self, Shape};
 use crate::setting::{Failure, Setting};
 use casebook_app::uploads;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,21 +8,22 @@ use std::time::Instant;
 
 const CLIENTS: usize = 8;
 
-/// Reports made ahead of time, so that making them is not measured: five for each client.
-const PREPARED: usize = 40;
+/// Reports made ahead of time, so that making them is not measured: five for each client. Shards must divide their number.
+pub(crate) const PREPARED: usize = 40;
 
-pub(crate) fn from_parsed_results(setting: &Setting, count: usize) -> Result<f64, Failure> {
+pub(crate) fn from_parsed_results(setting: &Setting, shape: Shape) -> Result<f64, Failure> {
+    let count = shape.uploads;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let now = setting.app.now();
     let next = AtomicUsize::new(0);
-    let reports: Vec<_> = (0..PREPARED).map(fixture::report).collect();
+    let reports: Vec<_> = (0..PREPARED).map(|upload| fixture::report(upload, shape)).collect();
     let mut seconds = 0.0;
     // In slices, so that the clones of the reports are made outside of the measured time.
     let mut done = 0;
     while done < count {
         let slice = PREPARED.min(count - done);
         let prepared: Vec<_> = (0..slice)
-            .map(|index| (fixture::context(done + index, count, now), reports[index].clone()))
+            .map(|index| (fixture::context(done + index, shape, now), reports[index].clone()))
             .collect();
         let prepared: Vec<_> = prepared.into_iter().map(|item| std::sync::Mutex::new(Some(item))).collect();
         next.store(0, Ordering::SeqCst);

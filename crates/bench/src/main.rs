@@ -2,14 +2,17 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark speaks through its output")]
 
+mod answers;
 mod fixture;
 mod http;
 mod ingest;
+mod memory;
 mod raw;
 mod reads;
 mod setting;
 
 use clap::Parser;
+use fixture::Shape;
 use setting::{Engine, Failure, Setting};
 use std::process::ExitCode;
 
@@ -26,9 +29,17 @@ struct Arguments {
     /// Uploads of 5,000 results in each ingest measurement
     #[arg(long, default_value_t = 200)]
     uploads: usize,
+    /// Uploads that make one run: the suite has 5,000 times as many tests
+    #[arg(long, default_value_t = 1, value_parser = shards)]
+    shards: usize,
     /// Single-result requests
     #[arg(long, default_value_t = 40_000)]
     singles: usize,
+}
+
+fn shards(text: &str) -> Result<usize, String> {
+    let shards = text.parse().ok().filter(|shards| *shards > 0 && ingest::PREPARED.is_multiple_of(*shards));
+    shards.ok_or_else(|| format!("use a divisor of {}", ingest::PREPARED))
 }
 
 fn main() -> ExitCode {
@@ -48,12 +59,17 @@ fn main() -> ExitCode {
 }
 
 fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
-    println!("== {engine:?}: {} uploads of 5,000 results, durable", arguments.uploads);
+    let shape = Shape { uploads: arguments.uploads, shards: arguments.shards };
+    let (tests, runs) = (shape.shards * fixture::TESTS, shape.uploads.div_ceil(shape.shards));
+    println!(
+        "== {engine:?}: {} uploads of 5,000 results, {tests} tests, {runs} runs, durable",
+        shape.uploads
+    );
     let raw = raw::append(engine, arguments.uploads)?;
     println!("raw append                     {raw:>10.0} rows/s");
 
     let setting = Setting::new(engine)?;
-    let parsed = ingest::from_parsed_results(&setting, arguments.uploads)?;
+    let parsed = ingest::from_parsed_results(&setting, shape)?;
     println!("from parsed results, 8 clients {parsed:>10.0} results/s   {:.2} of raw", parsed / raw);
     let bytes = setting.bytes()?;
     println!(
@@ -61,19 +77,17 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
         bytes / (arguments.uploads * fixture::TESTS) as f64
     );
     reads::measure(&setting)?;
+    answers::measure(&setting, tests, runs)?;
     drop(setting);
 
     let setting = Setting::new(engine)?;
-    let over_http = http::uploads(&setting, arguments.uploads)?;
+    let over_http = http::uploads(&setting, shape)?;
     println!("over HTTP, 8 clients           {over_http:>10.0} results/s   {:.2} of raw", over_http / raw);
     drop(setting);
 
     let setting = Setting::new(engine)?;
     let singles = http::singles(&setting, arguments.singles)?;
     println!("single results, 64 connections {singles:>10.0} requests/s");
-    println!(
-        "peak memory of this process    {:>10.1} MB (load generator included)",
-        setting::peak_memory_mb()
-    );
+    memory::measure(engine, shape, setting.app.now())?;
     Ok(())
 }

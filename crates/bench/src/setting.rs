@@ -114,10 +114,10 @@ impl Drop for Setting {
     }
 }
 
-/// Most memory this process ever had, in MB.
-pub(crate) fn peak_memory_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+/// What the system says of a process's memory, in MB: `VmRSS:` now, `VmHWM:` at its peak.
+pub(crate) fn process_memory_mb(process: &str, what: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
 }

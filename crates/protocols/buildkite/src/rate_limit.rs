@@ -2,7 +2,7 @@
 
 use crate::State;
 use axum::Json;
-use axum::extract::{self, Path, Request};
+use axum::extract::{self, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -88,13 +88,11 @@ impl RateLimiter {
 /// can use up what belongs to others.
 pub(crate) async fn limit(
     extract::State(state): extract::State<State>,
-    Path(path): Path<HashMap<String, String>>,
     request: Request,
     next: Next,
 ) -> Response {
     let limiter = &state.rate_limiter;
-    let organization = path.get("organization").map_or("", String::as_str);
-    let subjects = limiter.subjects(organization, request.headers());
+    let subjects = limiter.subjects(organization(request.uri().path()), request.headers());
     let now = state.app.now();
     let levels = limiter.ask(subjects, 0, now);
     let seconds = 60 - now.as_microseconds().rem_euclid(MINUTE_US) / 1_000_000;
@@ -113,6 +111,11 @@ pub(crate) async fn limit(
     let levels = limiter.ask(subjects, u64::from(!denied), now);
     tell(response.headers_mut(), levels, seconds);
     response
+}
+
+/// The organization in a path of this API, as it is written there.
+fn organization(path: &str) -> &str {
+    path.split_once("/organizations/").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(""))
 }
 
 fn tell(headers: &mut HeaderMap, [organization, caller]: [Level; 2], seconds: i64) {
