@@ -8,9 +8,10 @@ use casebook_formats::{Format, Malformed};
 use casebook_model::branch;
 use casebook_model::execution::ExecutionFlags;
 use casebook_model::failure::cut_middle;
+use casebook_model::id::{RunId, SuiteId, UploadId};
 use casebook_model::key::{Key, digest, key_of};
 use casebook_model::name::{Branch, Commit, Job, Shard};
-use casebook_model::public_id::parse_uuid;
+use casebook_model::public_id::{Subject, parse_uuid};
 use casebook_model::report::{Problem, Report, ReportedResult};
 use casebook_model::run::{Protocol, RunAttributes};
 use casebook_model::suite::Suite;
@@ -18,8 +19,9 @@ use casebook_model::tags::Tags;
 use casebook_model::test::{Spelling, TestAttributes, external_hash};
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_model::variant::{self, Variant};
-use casebook_storage::failures;
 use casebook_storage::ingest::{NewResult, NewUpload, Receipt};
+use casebook_storage::uploads::{self, Upload};
+use casebook_storage::{StorageError, failures};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -185,6 +187,51 @@ impl App {
     }
 }
 
+/// An upload as stored, and the word for its format.
+#[derive(Debug, Clone)]
+pub struct ShownUpload {
+    /// The upload.
+    pub upload: Upload,
+    /// The word for its format on Buildkite's wire; empty for formats of other protocols.
+    pub format: &'static str,
+}
+
+impl From<Upload> for ShownUpload {
+    fn from(upload: Upload) -> Self {
+        let format = format_of_code(upload.format).map_or("", Format::as_str);
+        Self { upload, format }
+    }
+}
+
+impl App {
+    /// The upload with that public id, if it belongs to the suite.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn upload(&self, suite: SuiteId, public_id: &str) -> Result<Option<ShownUpload>, StorageError> {
+        let id = match self.subject(public_id) {
+            Some(Subject::Upload(of, id)) if of == suite => id,
+            _ => return Ok(None),
+        };
+        Ok(self.read(move |db| uploads::find(db, suite, id)).await?.map(Into::into))
+    }
+
+    /// Uploads of a suite, or of one run of it, newest first: at most `limit` of those before `before`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn uploads(
+        &self,
+        suite: SuiteId,
+        run: Option<RunId>,
+        before: Option<UploadId>,
+        limit: i64,
+    ) -> Result<Vec<ShownUpload>, StorageError> {
+        let found = self.read(move |db| uploads::list(db, suite, run, before, limit)).await?;
+        Ok(found.into_iter().map(Into::into).collect())
+    }
+}
+
 /// A report that was read, and its digest if it is recognised by that.
 pub struct Read {
     /// Results and problems.
@@ -297,6 +344,11 @@ fn report_digest(context: &Context, body: &Key) -> Key {
     let body: String = body.iter().map(|byte| char::from(*byte)).collect();
     parts.push(&body);
     key_of(&parts)
+}
+
+/// The format that is stored under a number.
+fn format_of_code(code: i64) -> Option<Format> {
+    Format::ALL.iter().copied().find(|format| format_code(*format) == code)
 }
 
 /// The number under which a format is stored.

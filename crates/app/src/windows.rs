@@ -1,7 +1,7 @@
 //! Windows of time over which tests are counted, and what is kept in memory to answer them at once.
 //!
 //! Lists over whole days come from roll-ups. The days that are over are kept unpacked and merged ([`Windows`]): only today's
-//! roll-ups are read each time. Any other selection is counted from the executions and remembered for half a minute.
+//! roll-ups are read again when an upload arrived. Any other selection is counted from the executions and remembered for half a minute.
 
 use casebook_model::branch::{self, BranchClass};
 use casebook_model::id::{SuiteId, TestId};
@@ -20,8 +20,8 @@ const HOUR_US: i64 = DAY_US / 24;
 /// How long a counted selection is remembered, in microseconds.
 const REMEMBERED_US: i64 = 30 * 1_000_000;
 
-/// Cells that are kept in memory, over all suites and windows: about 25 MB.
-const MOST_CELLS: usize = 200_000;
+/// Cells that are kept in memory, over all suites and windows: about 30 MB.
+const MOST_CELLS: usize = 250_000;
 
 /// What happened to each test, by test.
 pub(crate) type Cells = Vec<(TestId, RollupCell)>;
@@ -110,7 +110,7 @@ pub(crate) struct Windows {
 
 #[derive(Default)]
 struct Kept {
-    past: HashMap<(SuiteId, rollups::Window), Past>,
+    days: HashMap<(SuiteId, rollups::Window), Days>,
     counted: HashMap<(SuiteId, Question), Counted>,
 }
 
@@ -121,11 +121,14 @@ enum Question {
     Exact(Selection),
 }
 
-/// The merged roll-ups of the days of a window that are over.
-struct Past {
-    /// [`rollups::past_changes`] of the suite before they were read: a change since then makes them worthless.
-    changes: i64,
-    cells: Arc<Cells>,
+/// The merged roll-ups of a window.
+struct Days {
+    /// As they were before the roll-ups were read.
+    versions: rollups::Versions,
+    /// Of the days that are over: exact until one of them is changed.
+    past: Arc<Cells>,
+    /// With today: exact until the next upload.
+    whole: Arc<Cells>,
 }
 
 /// A selection that was counted.
@@ -168,22 +171,23 @@ impl Windows {
         suite: SuiteId,
         window: rollups::Window,
     ) -> Result<Arc<Cells>, StorageError> {
-        let Some(changes) = rollups::versions(db, suite)?.map(|versions| versions.past_changes) else {
-            return Ok(Arc::default());
-        };
+        let Some(versions) = rollups::versions(db, suite)? else { return Ok(Arc::default()) };
         let key = (suite, window);
-        let kept = self.lock().past_at(&key, changes);
-        let past = match kept {
-            Some(cells) => cells,
+        let (past, whole) = self.lock().known(&key, versions);
+        if let Some(whole) = whole {
+            return Ok(whole);
+        }
+        let past = match past {
+            Some(past) => past,
             None => {
                 let over = rollups::Window { last_day: window.last_day - 1, ..window };
-                let cells = Arc::new(rollups::window(db, suite, over)?);
-                self.lock().keep_past(key, Past { changes, cells: Arc::clone(&cells) });
-                cells
+                Arc::new(rollups::window(db, suite, over)?)
             }
         };
         let today = rollups::window(db, suite, rollups::Window { first_day: window.last_day, ..window })?;
-        Ok(if today.is_empty() { past } else { Arc::new(merged(&past, today)) })
+        let whole = if today.is_empty() { Arc::clone(&past) } else { Arc::new(merged(&past, today)) };
+        self.lock().keep_days(key, Days { versions, past, whole: Arc::clone(&whole) });
+        Ok(whole)
     }
 
     fn counted(
@@ -214,15 +218,23 @@ impl Windows {
 }
 
 impl Kept {
-    fn past_at(&self, key: &(SuiteId, rollups::Window), changes: i64) -> Option<Arc<Cells>> {
-        self.past.get(key).filter(|past| past.changes == changes).map(|past| Arc::clone(&past.cells))
+    /// What is still exact of a window: the days that are over, and all of it.
+    fn known(
+        &self,
+        key: &(SuiteId, rollups::Window),
+        versions: rollups::Versions,
+    ) -> (Option<Arc<Cells>>, Option<Arc<Cells>>) {
+        let days = self.days.get(key).filter(|days| days.versions.past_changes == versions.past_changes);
+        let whole = days.filter(|days| days.versions.uploads == versions.uploads);
+        (days.map(|days| Arc::clone(&days.past)), whole.map(|days| Arc::clone(&days.whole)))
     }
 
-    fn keep_past(&mut self, key: (SuiteId, rollups::Window), past: Past) {
+    fn keep_days(&mut self, key: (SuiteId, rollups::Window), days: Days) {
         // Yesterday's windows are asked for no more.
-        self.past.retain(|(_, window), _| window.last_day >= key.1.last_day);
-        self.make_room(past.cells.len());
-        self.past.insert(key, past);
+        self.days.retain(|(_, window), _| window.last_day >= key.1.last_day);
+        self.days.remove(&key);
+        self.make_room(days.past.len() + days.whole.len());
+        self.days.insert(key, days);
     }
 
     fn keep_counted(&mut self, key: (SuiteId, Question), counted: Counted, now: Timestamp) {
@@ -232,11 +244,11 @@ impl Kept {
     }
 
     fn make_room(&mut self, cells: usize) {
-        let past = self.past.values().map(|past| past.cells.len());
-        let held: usize = past.chain(self.counted.values().map(|counted| counted.cells.len())).sum();
+        let days = self.days.values().map(|days| days.past.len() + days.whole.len());
+        let held: usize = days.chain(self.counted.values().map(|counted| counted.cells.len())).sum();
         if held + cells > MOST_CELLS {
             self.counted.clear();
-            self.past.clear();
+            self.days.clear();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP server: one origin for every protocol, health, metrics, and a shutdown that loses nothing.
 
+mod api;
 mod client_address;
 mod fallback;
 mod health;
@@ -39,7 +40,7 @@ pub struct Options {
 
 /// Every address that a protocol answers at, and what it needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    casebook_buildkite::surface()
+    casebook_buildkite::surface().chain(api::surface())
 }
 
 /// The whole surface of the server.
@@ -51,6 +52,7 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .with_state(Arc::clone(app))
+        .merge(api::router(app))
         .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)

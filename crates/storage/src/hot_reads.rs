@@ -2,7 +2,7 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::value::Value;
-use crate::{executions, failures, ingest, rollups, runs, selection, tests, tokens};
+use crate::{executions, failures, ingest, rollups, runs, selection, tests, tokens, uploads};
 
 /// A statement with values like those it meets.
 pub struct HotRead {
@@ -33,6 +33,8 @@ pub fn all() -> Vec<HotRead> {
         read(rollups::SOME, &[SUITE, Value::Int(20_000), Value::Int(1), FEW]),
         read(rollups::WINDOW, &[SUITE, Value::Int(20_000), Value::Int(20_007)]),
         read(rollups::OF_TEST, &[SUITE, FEW, FEW, Value::Int(1)]),
+        read(uploads::LIST, &[SUITE, Value::Int(1 << 30), Value::Int(50)]),
+        read(uploads::OF_RUN, &[SUITE, Value::Int(1 << 30), Value::Int(50), Value::Int(7)]),
         read(rollups::VERSIONS, &[SUITE]),
         read(tests::LIST, &[SUITE, Value::Int(30), Value::Int(0)]),
         read(tests::BY_IDS, &[SUITE, FEW]),

@@ -1,0 +1,14 @@
+//! Errors (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+/// A problem document, sent as `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemDocument {
+    /// What the HTTP status means.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong here, and what to do.
+    pub detail: String,
+}

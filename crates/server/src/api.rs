@@ -1,0 +1,44 @@
+//! Casebook's own API, `/api/casebook/v1`: one file for each resource. The pages use only what is here.
+
+mod error;
+mod uploads;
+
+use axum::Router;
+use axum::http::Method;
+use axum::routing::get;
+use casebook_app::App;
+use casebook_http::{Caller, Needs, Route, Routes};
+use casebook_model::suite::Suite;
+use error::ApiError;
+use std::sync::Arc;
+
+/// Every address of the API.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    routes().router().method_not_allowed_fallback(error::method_not_allowed).with_state(Arc::clone(app))
+}
+
+/// The addresses and what each needs.
+pub(crate) fn surface() -> impl Iterator<Item = Route> {
+    routes().table()
+}
+
+fn routes() -> Routes<Arc<App>> {
+    let suite = "/api/casebook/v1/suites/{organization}/{suite}";
+    Routes::new().with(Needs::Read, Method::GET, format!("{suite}/uploads"), get(uploads::list)).with(
+        Needs::Read,
+        Method::GET,
+        format!("{suite}/uploads/{{upload}}"),
+        get(uploads::find),
+    )
+}
+
+/// The suite in the path, if the request may read it.
+async fn readable_suite(
+    app: &Arc<App>,
+    caller: &Caller,
+    organization: &str,
+    suite: &str,
+) -> Result<Suite, ApiError> {
+    let access = caller.authenticate(app).await?;
+    Ok(app.readable_suite(&access, organization, suite).await?)
+}

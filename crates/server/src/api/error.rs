@@ -1,0 +1,77 @@
+//! Errors of our own API: problem documents (RFC 9457).
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use casebook_api::ProblemDocument;
+use casebook_app::StorageError;
+use casebook_app::access::Denied;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// 400.
+    BadRequest(String),
+    /// 404.
+    NotFound(&'static str),
+    /// As access says.
+    Denied(Denied),
+    /// 500; the cause is logged, never shown.
+    Storage(StorageError),
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Storage(error) => Self::Storage(error),
+            denied => Self::Denied(denied),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, detail) = match self {
+            Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail),
+            Self::NotFound(detail) => (StatusCode::NOT_FOUND, detail.to_owned()),
+            Self::Denied(denied) => {
+                let status = match denied {
+                    Denied::Unknown => StatusCode::UNAUTHORIZED,
+                    Denied::Scope(_) | Denied::OneSuite => StatusCode::FORBIDDEN,
+                    Denied::Busy | Denied::TooOften => StatusCode::TOO_MANY_REQUESTS,
+                    Denied::NotFound => StatusCode::NOT_FOUND,
+                    Denied::NoDefaultSuite | Denied::Storage(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                (status, denied.to_string())
+            }
+            Self::Storage(error) => match error {
+                StorageError::TooMuch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+                error => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+                    let detail =
+                        "the server could not answer: try again, and look into its log if it stays so";
+                    (StatusCode::INTERNAL_SERVER_ERROR, detail.to_owned())
+                }
+            },
+        };
+        document(status, detail)
+    }
+}
+
+/// 405 with a body like every other error.
+pub(crate) async fn method_not_allowed() -> Response {
+    document(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that method".to_owned())
+}
+
+fn document(status: StatusCode, detail: String) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error").to_owned();
+    let body = ProblemDocument { title, status: status.as_u16(), detail };
+    let text = serde_json::to_vec(&body).unwrap_or_default();
+    (status, [(CONTENT_TYPE, "application/problem+json")], text).into_response()
+}
