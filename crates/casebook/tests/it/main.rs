@@ -13,6 +13,7 @@ mod dispositions;
 mod durability;
 mod health;
 mod javascript_collector;
+mod javascript_runners;
 mod junit_rules;
 mod python_collector;
 mod replay_buildkite;
