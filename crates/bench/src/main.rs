@@ -32,6 +32,9 @@ struct Arguments {
     /// Uploads that make one run: the suite has 5,000 times as many tests
     #[arg(long, default_value_t = 1, value_parser = shards)]
     shards: usize,
+    /// Measure the memory of the server alone
+    #[arg(long)]
+    memory: bool,
     /// Single-result requests
     #[arg(long, default_value_t = 40_000)]
     singles: usize,
@@ -65,6 +68,9 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
         "== {engine:?}: {} uploads of 5,000 results, {tests} tests, {runs} runs, durable",
         shape.uploads
     );
+    if arguments.memory {
+        return memory::measure(engine, shape);
+    }
     let raw = raw::append(engine, arguments.uploads)?;
     println!("raw append                     {raw:>10.0} rows/s");
 
@@ -88,6 +94,5 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
     let setting = Setting::new(engine)?;
     let singles = http::singles(&setting, arguments.singles)?;
     println!("single results, 64 connections {singles:>10.0} requests/s");
-    memory::measure(engine, shape, setting.app.now())?;
-    Ok(())
+    memory::measure(engine, shape)
 }

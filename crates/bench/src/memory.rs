@@ -3,7 +3,7 @@
 use crate::fixture::{self, Shape};
 use crate::http::in_parallel;
 use crate::setting::{Database, Engine, Failure, process_memory_mb};
-use casebook_model::time::Timestamp;
+use casebook_app::clock::Clock;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -52,7 +52,8 @@ impl Drop for Server {
     }
 }
 
-pub(crate) fn measure(engine: Engine, shape: Shape, now: Timestamp) -> Result<(), Failure> {
+pub(crate) fn measure(engine: Engine, shape: Shape) -> Result<(), Failure> {
+    let now = Clock::System.now();
     let database = Database::new(engine)?;
     let server = Server::start(&database)?;
     println!("memory of the server, idle     {:>10.1} MB", server.memory("VmRSS:"));
