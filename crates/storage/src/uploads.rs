@@ -17,16 +17,19 @@ macro_rules! select {
             "/* ",
             $name,
             " */ select upload_id, run_id, protocol, format, received_at, at, branch, commit_sha, job, shard, collector, tags, \
-             accepted, repaired, rejected, duplicate, problems from upload where suite_id = $1 and ",
+             accepted, repaired, rejected, duplicate, problems from upload ",
             $rest
         )
     };
 }
 
-const FIND: &str = select!("uploads.find", "upload_id = $2");
-pub(crate) const LIST: &str = select!("uploads.list", "upload_id < $2 order by upload_id desc limit $3");
-pub(crate) const OF_RUN: &str =
-    select!("uploads.of_run", "upload_id < $2 and run_id = $4 order by upload_id desc limit $3");
+const FIND: &str = select!("uploads.find", "where suite_id = $1 and upload_id = $2");
+pub(crate) const LIST: &str =
+    select!("uploads.list", "where suite_id = $1 and upload_id < $2 order by upload_id desc limit $3");
+pub(crate) const OF_RUN: &str = select!(
+    "uploads.of_run",
+    "/*+ upload_by_run */ where suite_id = $1 and upload_id < $2 and run_id = $4 order by upload_id desc limit $3"
+);
 const INSERT: Insert = Insert {
     into: "upload (suite_id, upload_id, run_id, protocol, format, received_at, at, digest, branch, branch_class, commit_sha, job, \
            shard, collector, tags, accepted, repaired, rejected, duplicate, problems)",
