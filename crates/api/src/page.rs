@@ -1,9 +1,10 @@
 //! Lists, a part at a time.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A part of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// The items, newest first.
     pub items: Vec<T>,

@@ -4,6 +4,7 @@
 
 mod database;
 mod demo;
+mod openapi;
 mod serve;
 mod suite;
 mod token;
@@ -39,6 +40,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Make, change, list and remove users
     User(user::UserCommand),
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    Openapi(openapi::Openapi),
 }
 
 /// What a command fails with: one sentence for people, and what is behind it.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::Openapi(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

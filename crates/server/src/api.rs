@@ -1,6 +1,8 @@
 //! Casebook's own API, `/api/casebook/v1`: one file for each resource. The pages use only what is here.
 
 mod error;
+mod extract;
+mod openapi;
 mod uploads;
 
 use axum::Router;
@@ -11,6 +13,8 @@ use casebook_http::{Caller, Needs, Route, Routes};
 use casebook_model::suite::Suite;
 use error::ApiError;
 use std::sync::Arc;
+
+pub use openapi::document;
 
 /// Every address of the API.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -24,12 +28,10 @@ pub(crate) fn surface() -> impl Iterator<Item = Route> {
 
 fn routes() -> Routes<Arc<App>> {
     let suite = "/api/casebook/v1/suites/{organization}/{suite}";
-    Routes::new().with(Needs::Read, Method::GET, format!("{suite}/uploads"), get(uploads::list)).with(
-        Needs::Read,
-        Method::GET,
-        format!("{suite}/uploads/{{upload}}"),
-        get(uploads::find),
-    )
+    Routes::new()
+        .with(Needs::Nothing, Method::GET, "/api/casebook/v1/openapi.json", get(openapi::serve))
+        .with(Needs::Read, Method::GET, format!("{suite}/uploads"), get(uploads::list))
+        .with(Needs::Read, Method::GET, format!("{suite}/uploads/{{upload}}"), get(uploads::find))
 }
 
 /// The suite in the path, if the request may read it.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use api::document as openapi;
 pub use casebook_buildkite::RateLimits;
 pub use casebook_http::{Limits, Needs, Route};
 pub use client_address::TrustedProxies;

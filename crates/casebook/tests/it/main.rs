@@ -15,6 +15,7 @@ mod health;
 mod javascript_collector;
 mod javascript_runners;
 mod junit_rules;
+mod own_api;
 mod python_collector;
 mod replay_buildkite;
 mod replay_junit;

@@ -1,10 +1,12 @@
 //! Uploads: what arrived, what became of it, and what was wrong with it.
 
 use super::error::ApiError;
+use super::extract::{Path, Query};
+use super::openapi::SuitePath;
 use super::readable_suite;
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use casebook_api::{Page, Upload, UploadCounts};
+use axum::extract::State;
+use casebook_api::{Page, ProblemDocument, Upload, UploadCounts};
 use casebook_app::App;
 use casebook_app::uploads::ShownUpload;
 use casebook_http::Caller;
@@ -12,19 +14,32 @@ use casebook_model::public_id::Subject;
 use casebook_model::suite::Suite;
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
 const DEFAULT_LIMIT: i64 = 50;
 const LARGEST_LIMIT: i64 = 200;
 
 /// Which uploads.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
+    /// Only uploads of the run with this id.
     run: Option<String>,
+    /// What an earlier answer gave as `next`: what comes behind it.
     after: Option<String>,
+    /// Items in one answer: 50 unless told, at most 200.
     limit: Option<i64>,
 }
 
-/// `GET .../uploads`: newest first; `run=ID` only those of a run, `limit` and `after` a part of the list.
+/// Uploads, newest first.
+#[utoipa::path(
+    get,
+    operation_id = "listUploads",
+    path = "/api/casebook/v1/suites/{organization}/{suite}/uploads",
+    tag = "uploads",
+    params(SuitePath, Wanted),
+    responses((status = 200, body = Page<Upload>), (status = "4XX", body = ProblemDocument)),
+)]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -62,7 +77,15 @@ pub(crate) async fn list(
     Ok(Json(Page { items, next }))
 }
 
-/// `GET .../uploads/{upload}`
+/// One upload: what became of its results, and what was wrong with them.
+#[utoipa::path(
+    get,
+    operation_id = "getUpload",
+    path = "/api/casebook/v1/suites/{organization}/{suite}/uploads/{upload}",
+    tag = "uploads",
+    params(SuitePath, ("upload" = String, Path, description = "Id of the upload.")),
+    responses((status = 200, body = Upload), (status = "4XX", body = ProblemDocument)),
+)]
 pub(crate) async fn find(
     State(app): State<Arc<App>>,
     caller: Caller,
