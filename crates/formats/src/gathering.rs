@@ -47,7 +47,7 @@ impl Gathering {
             self.repaired(format!("failures beyond the first {MOST_FAILURES} were left out"));
         }
         if limit_texts(&mut result) {
-            self.repaired(format!("the failure text was cut to {} KiB", LONGEST_TEXT / 1024));
+            self.repaired(cut_sentence());
         }
         result.record = self.seen;
         self.report.results.push(result);
@@ -78,8 +78,10 @@ impl Gathering {
         if message.contains('\0') {
             message = message.replace('\0', "\u{FFFD}");
         }
-        if self.report.problems.len() < MOST_PROBLEMS {
-            self.report.problems.push(Problem { record, rejected, message });
+        let problem = Problem { record, rejected, message };
+        let told = record.is_some() && self.report.problems.last() == Some(&problem);
+        if self.report.problems.len() < MOST_PROBLEMS && !told {
+            self.report.problems.push(problem);
         }
     }
 
@@ -100,6 +102,11 @@ impl Gathering {
         }
         Ok(self.report)
     }
+}
+
+/// What is said about a failure text that lost its middle.
+pub(crate) fn cut_sentence() -> String {
+    format!("the failure text was cut to {} KiB", LONGEST_TEXT / 1024)
 }
 
 /// Cuts lists of failures that are too long; says whether there were any.
