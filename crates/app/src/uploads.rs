@@ -158,6 +158,7 @@ pub fn prepare(submission: Submission, now: Timestamp) -> Result<(NewUpload, usi
         working_directory: context.environment.working_directory.clone(),
         location_prefix: context.environment.location_prefix.clone(),
         allow_truncated: false,
+        ..casebook_formats::Options::default()
     };
     let report = casebook_formats::parse(context.format, &body, &options)?;
     let rejected = report.rejected;

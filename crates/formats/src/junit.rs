@@ -294,8 +294,12 @@ impl Walk {
         if let Some(suite) = &mut suite {
             suite.held += result.earlier.len();
         }
-        self.names.saw(&result);
-        self.gathering.keep(result);
+        if !self.gathering.keep(result) {
+            return;
+        }
+        if let Some(kept) = self.gathering.results().last() {
+            self.names.saw(kept);
+        }
         self.durations.add(self.gathering.results().len() - 1, time, suite);
     }
 

@@ -12,16 +12,21 @@ mod junit;
 mod playwright_json;
 mod rspec_json;
 
+mod budget;
 mod gathering;
 mod instances;
 pub mod json;
 mod lines;
 mod paths;
+pub mod redaction;
 
 use casebook_model::report::Report;
 
 /// Most results one upload of a Buildkite client may hold, counted before they are validated.
 pub const MOST_RESULTS: usize = 5000;
+
+/// Most bytes of text that are kept of one report: names, places, failures, spans and tags of all results.
+pub const MOST_TEXT: usize = 16 * 1024 * 1024;
 
 /// A format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,6 +124,8 @@ pub enum ReadError {
 pub struct Options {
     /// Most results that are accepted; no limit if absent. Buildkite's protocol says [`MOST_RESULTS`].
     pub most_results: Option<usize>,
+    /// Most bytes of text that are kept; [`MOST_TEXT`] if absent.
+    pub most_text: Option<usize>,
     /// The directory that absolute paths of native reports are made relative to.
     pub working_directory: Option<String>,
     /// What to put in front of the paths of native reports.
