@@ -1,8 +1,11 @@
 //! A report while it is being read: counts records, applies the rules that hold for every format.
 
+use crate::budget::{Budget, Fit};
+use crate::redaction::{self, Found, Rule};
 use crate::{Malformed, Options};
 use casebook_model::failure::{Failure, LONGEST_TEXT};
 use casebook_model::report::{Problem, Report, ReportedResult};
+use std::borrow::Cow;
 
 /// Longest sentence of a problem, in bytes.
 const LONGEST_MESSAGE: usize = 400;
@@ -17,6 +20,7 @@ pub(crate) const MOST_FAILURES: usize = 100;
 pub(crate) struct Gathering {
     report: Report,
     seen: usize,
+    budget: Budget,
     most: usize,
     /// Whether a text may hold U+0000, which no database text can.
     nul_possible: bool,
@@ -27,6 +31,7 @@ impl Gathering {
         Self {
             report: Report::default(),
             seen: 0,
+            budget: Budget::new(options),
             most: options.most_results.unwrap_or(usize::MAX),
             nul_possible,
         }
@@ -38,19 +43,41 @@ impl Gathering {
         self.seen <= self.most
     }
 
-    /// Adds the current record as a usable result.
-    pub(crate) fn keep(&mut self, mut result: ReportedResult) {
+    /// Adds the current record as a usable result; says whether there was room for it.
+    pub(crate) fn keep(&mut self, mut result: ReportedResult) -> bool {
         if self.nul_possible && replace_nul(&mut result) {
             self.repaired("NUL characters, which cannot be stored, were replaced by U+FFFD");
+        }
+        let found = redact(&mut result);
+        if !found.is_empty() {
+            let rules: Vec<&str> = found.rules().map(Rule::as_str).collect();
+            self.repaired(format!("a secret was redacted: {}", rules.join(", ")));
         }
         if limit_failures(&mut result) {
             self.repaired(format!("failures beyond the first {MOST_FAILURES} were left out"));
         }
         if limit_texts(&mut result) {
-            self.repaired(format!("the failure text was cut to {} KiB", LONGEST_TEXT / 1024));
+            self.repaired(cut_sentence());
+        }
+        match self.budget.take(&mut result) {
+            Fit::Whole => {}
+            Fit::Short(left) => {
+                if left.failures {
+                    self.repaired("the failure text was cut to 1 KiB, for the report holds very much text");
+                }
+                if left.spans {
+                    self.repaired("its spans were left out, for the report holds very much text");
+                }
+            }
+            Fit::No => {
+                let most = self.budget.most();
+                self.reject(format!("the report holds more than {most} of text: send it in parts"));
+                return false;
+            }
         }
         result.record = self.seen;
         self.report.results.push(result);
+        true
     }
 
     /// Notes that the current record cannot be used.
@@ -78,8 +105,10 @@ impl Gathering {
         if message.contains('\0') {
             message = message.replace('\0', "\u{FFFD}");
         }
-        if self.report.problems.len() < MOST_PROBLEMS {
-            self.report.problems.push(Problem { record, rejected, message });
+        let problem = Problem { record, rejected, message };
+        let told = record.is_some() && self.report.problems.last() == Some(&problem);
+        if self.report.problems.len() < MOST_PROBLEMS && !told {
+            self.report.problems.push(problem);
         }
     }
 
@@ -102,6 +131,11 @@ impl Gathering {
     }
 }
 
+/// What is said about a failure text that lost its middle.
+pub(crate) fn cut_sentence() -> String {
+    format!("the failure text was cut to {} KiB", LONGEST_TEXT / 1024)
+}
+
 /// Cuts lists of failures that are too long; says whether there were any.
 fn limit_failures(result: &mut ReportedResult) -> bool {
     let mut cut = result.earlier.len() > MOST_FAILURES;
@@ -118,6 +152,58 @@ fn limit_failures(result: &mut ReportedResult) -> bool {
 fn limit_texts(result: &mut ReportedResult) -> bool {
     let own = result.failure.as_mut().is_some_and(Failure::limit);
     result.earlier.iter_mut().fold(own, |cut, attempt| attempt.failure.limit() | cut)
+}
+
+/// Redacts secrets wherever they may be; names are identity and stay. Says what was found.
+fn redact(result: &mut ReportedResult) -> Found {
+    let mut found = Found::default();
+    let mut text = |text: &mut String| match redaction::redact(text, &mut found) {
+        Cow::Owned(redacted) => {
+            *text = redacted;
+            true
+        }
+        Cow::Borrowed(_) => false,
+    };
+    // A place nearly always begins with its file, which is then as clean as the place.
+    let file_is_clean = result.location.as_mut().is_some_and(|location| {
+        let with_file = result.file.as_ref().is_some_and(|file| location.starts_with(file.as_str()));
+        !text(location) && with_file
+    });
+    for other in result.file.iter_mut().filter(|_| !file_is_clean).chain(&mut result.spans) {
+        text(other);
+    }
+    let earlier = result.earlier.iter_mut().map(|attempt| &mut attempt.failure);
+    for failure in result.failure.iter_mut().chain(earlier) {
+        if let Some(reason) = &mut failure.reason {
+            text(reason);
+        }
+        for detail in &mut failure.details {
+            redact_lines(&mut detail.expanded, &mut text);
+            redact_lines(&mut detail.backtrace, &mut text);
+        }
+    }
+    for (name, value) in &mut result.tags {
+        if let Cow::Owned(redacted) = redaction::redact_value(name, value, &mut found) {
+            *value = redacted;
+        }
+    }
+    found
+}
+
+/// Secrets may go over several lines.
+fn redact_lines(lines: &mut Vec<String>, redact: &mut impl FnMut(&mut String) -> bool) {
+    match lines.as_mut_slice() {
+        [] => {}
+        [line] => {
+            redact(line);
+        }
+        several => {
+            let mut joined = several.join("\n");
+            if redact(&mut joined) {
+                *lines = joined.lines().map(str::to_owned).collect();
+            }
+        }
+    }
 }
 
 /// Replaces every NUL character; says whether there were any.

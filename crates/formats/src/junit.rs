@@ -3,41 +3,69 @@
 //! The names of elements are compared without their namespace prefix. Outside of a testcase any element may hold suites
 //! and testcases; inside of one only the elements that tell its outcome are looked at.
 
+mod bounded;
 mod case;
 mod characters;
+mod elements;
 mod encoding;
 mod seconds;
 mod suite;
+#[cfg(test)]
+mod tests;
+mod tokens;
 mod verdict;
 
 use crate::gathering::Gathering;
 use crate::instances::Names;
-use crate::{Malformed, Options};
+use crate::{Malformed, Options, ReadError};
 use case::{Case, Child};
 use casebook_model::report::Report;
-use quick_xml::Reader;
+use elements::Elements;
+use encoding::Decoder;
 use quick_xml::events::{BytesStart, Event};
+use std::io::Read;
 use suite::{Durations, Suite};
+use tokens::LongTag;
 
 /// Deepest nesting of elements that is read.
 const DEEPEST: usize = 64;
 
+/// Longest tag that is read as it is; longer ones lose the middle of their longest values.
+const LONGEST_TAG: usize = 1024 * 1024;
+
+/// Longest name of an element.
+const LONGEST_ELEMENT: usize = 1024;
+
+/// Bytes of a report that are looked at together.
+const WINDOW: usize = 128 * 1024;
+
 pub(crate) fn parse(bytes: &[u8], options: &Options) -> Result<Report, Malformed> {
-    let decoded = encoding::decode(bytes);
+    let Some(text) = encoding::plain(bytes) else {
+        return match parse_from(bytes, options) {
+            Ok(report) => Ok(report),
+            Err(ReadError::Malformed(refusal)) => Err(refusal),
+            Err(ReadError::Io(error)) => Err(Malformed::NotXml(error.to_string())),
+        };
+    };
     let mut walk = Walk::new(options);
-    if let Some(problem) = decoded.problem {
-        walk.gathering.noticed(problem);
-    }
-    match walk.read(&decoded.text) {
-        Ok(()) => {}
-        Err(Malformed::NotXml(sentence)) if options.allow_truncated && walk.roots > 0 => {
-            walk.gathering.truncated(format!("the report breaks off, what had closed was kept: {sentence}"));
-        }
-        Err(refusal) => return Err(refusal),
-    }
-    walk.durations.settle(walk.suites, walk.gathering.results());
-    walk.names.number(walk.gathering.results());
-    walk.gathering.finish()
+    let read = tokens::read_text(&mut walk, text, 0, true);
+    walk.conclude(read.map(|_| ()), None)
+}
+
+pub(crate) fn parse_from<R: Read>(reader: R, options: &Options) -> Result<Report, ReadError> {
+    parse_in_pieces(reader, options, WINDOW)
+}
+
+/// Reads a report through a window that begins with `size` bytes.
+fn parse_in_pieces<R: Read>(reader: R, options: &Options, size: usize) -> Result<Report, ReadError> {
+    let mut decoder = Decoder::new(reader);
+    let mut walk = Walk::new(options);
+    let read = match tokens::read_pieces(&mut walk, &mut decoder, size) {
+        Ok(()) => Ok(()),
+        Err(ReadError::Malformed(refusal)) => Err(refusal),
+        Err(error) => return Err(error),
+    };
+    Ok(walk.conclude(read, decoder.problem())?)
 }
 
 /// What an open element is for.
@@ -61,11 +89,13 @@ struct Walk {
     names: Names,
     durations: Durations,
     open: Vec<Place>,
+    elements: Elements,
     suites: Vec<Suite>,
     /// File of the last "Root Suite", which Mocha's reporters name there for the suites that follow.
     root_file: Option<String>,
     case: Option<Case>,
     roots: usize,
+    allow_truncated: bool,
 }
 
 impl Walk {
@@ -75,38 +105,34 @@ impl Walk {
             names: Names::default(),
             durations: Durations::default(),
             open: Vec::new(),
+            elements: Elements::default(),
             suites: Vec::new(),
             root_file: None,
             case: None,
             roots: 0,
+            allow_truncated: options.allow_truncated,
         }
     }
 
-    /// Reads to the end, or to what is not well-formed.
-    fn read(&mut self, text: &str) -> Result<(), Malformed> {
-        let mut reader = Reader::from_str(text);
-        reader.config_mut().allow_dangling_amp = true;
-        loop {
-            let event = reader.read_event().map_err(|error| {
-                Malformed::NotXml(format!("{error}, at byte {}", reader.error_position()))
-            })?;
-            match event {
-                Event::Start(element) => self.start(&element)?,
-                Event::Empty(element) => {
-                    self.start(&element)?;
-                    self.end();
-                }
-                Event::End(_) => self.end(),
-                Event::Text(text) => self.text(&text.into_inner())?,
-                Event::CData(text) => self.cdata(&text.into_inner())?,
-                Event::GeneralRef(name) => self.reference(&name.into_inner())?,
-                Event::Eof => return self.finish(),
-                Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::DocType(_) => {}
+    /// The report, after everything was handed in up to the end or to what is not well-formed.
+    fn conclude(mut self, read: Result<(), Malformed>, problem: Option<String>) -> Result<Report, Malformed> {
+        if let Some(problem) = problem {
+            self.gathering.noticed(problem);
+        }
+        match read.and_then(|()| self.is_complete()) {
+            Ok(()) => {}
+            Err(Malformed::NotXml(sentence)) if self.allow_truncated && self.roots > 0 => {
+                let kept = "the report breaks off, what had closed was kept";
+                self.gathering.truncated(format!("{kept}: {sentence}"));
             }
+            Err(refusal) => return Err(refusal),
         }
+        self.durations.settle(self.suites, self.gathering.results());
+        self.names.number(self.gathering.results());
+        self.gathering.finish()
     }
 
-    fn finish(&self) -> Result<(), Malformed> {
+    fn is_complete(&self) -> Result<(), Malformed> {
         if !self.open.is_empty() {
             return Err(Malformed::NotXml("it ends before all of its elements are closed".to_owned()));
         }
@@ -114,6 +140,43 @@ impl Walk {
             return Err(Malformed::NotXml("it holds no element".to_owned()));
         }
         Ok(())
+    }
+
+    /// Takes the next event. Character data may come in several pieces.
+    fn event(&mut self, event: Event<'_>) -> Result<(), Malformed> {
+        match event {
+            Event::Start(element) => {
+                self.open_element(&element)?;
+                self.elements.open(element.name().into_inner());
+                Ok(())
+            }
+            Event::Empty(element) => {
+                self.open_element(&element)?;
+                self.end();
+                Ok(())
+            }
+            Event::End(element) => {
+                self.elements.close(element.name().into_inner())?;
+                self.end();
+                Ok(())
+            }
+            Event::Text(text) => self.text(&text.into_inner()),
+            Event::CData(text) => self.cdata(&text.into_inner()),
+            Event::GeneralRef(name) => self.reference(&name.into_inner()),
+            Event::DocType(text) if text.len() > LONGEST_TAG => Err(tokens::too_long("a declaration")),
+            Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::DocType(_) | Event::Eof => Ok(()),
+        }
+    }
+
+    fn open_element(&mut self, element: &BytesStart<'_>) -> Result<(), Malformed> {
+        let name = element.name().into_inner().len();
+        if name > LONGEST_ELEMENT {
+            return Err(Malformed::WrongShape(format!("the name of an element is {name} bytes long")));
+        }
+        if name + element.attributes_raw().len() > LONGEST_TAG {
+            return self.start(&tokens::tag(&LongTag::shortened(element)?));
+        }
+        self.start(element)
     }
 
     fn start(&mut self, element: &BytesStart<'_>) -> Result<(), Malformed> {
@@ -203,8 +266,7 @@ impl Walk {
             case.repairs.failures += 1;
             return Ok(Place::Ignored);
         }
-        let child = Child::read(kind, element, &mut case.repairs)?;
-        case.children.push(child);
+        case.start_child(kind, element)?;
         Ok(Place::Outcome)
     }
 
@@ -212,6 +274,11 @@ impl Walk {
         match self.open.pop() {
             Some(Place::Case) => self.end_case(),
             Some(Place::Suite) => self.end_suite(),
+            Some(Place::Outcome) if self.open.last() == Some(&Place::Case) => {
+                if let Some(case) = &mut self.case {
+                    case.end_child();
+                }
+            }
             _ => {}
         }
     }
@@ -227,8 +294,12 @@ impl Walk {
         if let Some(suite) = &mut suite {
             suite.held += result.earlier.len();
         }
-        self.names.saw(&result);
-        self.gathering.keep(result);
+        if !self.gathering.keep(result) {
+            return;
+        }
+        if let Some(kept) = self.gathering.results().last() {
+            self.names.saw(kept);
+        }
         self.durations.add(self.gathering.results().len() - 1, time, suite);
     }
 
@@ -249,7 +320,7 @@ impl Walk {
             None => Err(Malformed::NotXml("there is text outside of any element".to_owned())),
             Some(Place::Outcome) => {
                 if let Some((child, repairs)) = self.child() {
-                    characters::add_text(text, &mut child.text, repairs);
+                    characters::add_text(text, &mut child.collected, repairs);
                 }
                 Ok(())
             }
@@ -262,7 +333,7 @@ impl Walk {
             None => Err(Malformed::NotXml("there is text outside of any element".to_owned())),
             Some(Place::Outcome) => {
                 if let Some((child, repairs)) = self.child() {
-                    characters::add(text, &mut child.text, repairs);
+                    characters::add(text, &mut child.collected, repairs);
                 }
                 Ok(())
             }
@@ -274,7 +345,7 @@ impl Walk {
         match self.open.last() {
             None => Err(Malformed::NotXml("there is text outside of any element".to_owned())),
             Some(Place::Outcome) => match self.child() {
-                Some((child, repairs)) => characters::add_reference(name, &mut child.text, repairs),
+                Some((child, repairs)) => characters::add_reference(name, &mut child.collected, repairs),
                 None => Ok(()),
             },
             Some(_) => characters::check_reference(name),

@@ -1,6 +1,6 @@
 //! Test reports in, results and problems out: one parser per format.
 //!
-//! Pure: bytes in, values out; no I/O, no clock, no randomness. A parser keeps what it could read and lists what it
+//! Pure: bytes in, values out; no clock, no randomness, no I/O but what a given reader does. A parser keeps what it could read and lists what it
 //! repaired or rejected ([`Report::problems`]); it refuses ([`Malformed`]) only what is not the format at all.
 //! `docs/formats.md` says what each parser accepts and how it maps.
 
@@ -12,16 +12,21 @@ mod junit;
 mod playwright_json;
 mod rspec_json;
 
+mod budget;
 mod gathering;
 mod instances;
 pub mod json;
 mod lines;
 mod paths;
+pub mod redaction;
 
 use casebook_model::report::Report;
 
 /// Most results one upload of a Buildkite client may hold, counted before they are validated.
 pub const MOST_RESULTS: usize = 5000;
+
+/// Most bytes of text that are kept of one report: names, places, failures, spans and tags of all results.
+pub const MOST_TEXT: usize = 16 * 1024 * 1024;
 
 /// A format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,17 +108,39 @@ pub enum Malformed {
     },
 }
 
+/// Why a report that is read from somewhere cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is not the format, or holds too many results.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// It could not be read to its end.
+    #[error("the report could not be read: {0}")]
+    Io(#[from] std::io::Error),
+}
+
 /// What a parser has to know besides the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Most results that are accepted; no limit if absent. Buildkite's protocol says [`MOST_RESULTS`].
     pub most_results: Option<usize>,
+    /// Most bytes of text that are kept; [`MOST_TEXT`] if absent.
+    pub most_text: Option<usize>,
     /// The directory that absolute paths of native reports are made relative to.
     pub working_directory: Option<String>,
     /// What to put in front of the paths of native reports.
     pub location_prefix: Option<String>,
     /// Keep what had closed in XML that breaks off, instead of refusing it.
     pub allow_truncated: bool,
+}
+
+/// Reads JUnit XML that need not be in memory. The result is that of [`parse`]; what is needed of memory depends on the
+/// results that are kept, not on the length of the report or of anything in it.
+///
+/// # Errors
+/// It cannot be read, is not JUnit XML at all, or holds too many results.
+pub fn parse_junit_from<R: std::io::Read>(reader: R, options: &Options) -> Result<Report, ReadError> {
+    junit::parse_from(reader, options)
 }
 
 /// Reads a report.

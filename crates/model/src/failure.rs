@@ -30,11 +30,16 @@ impl Failure {
 
     /// Cuts the reason and the details to [`LONGEST_TEXT`] bytes each; says whether anything was cut.
     pub fn limit(&mut self) -> bool {
+        self.limit_to(LONGEST_TEXT)
+    }
+
+    /// Cuts the reason and the details to `most` bytes each; says whether anything was cut.
+    pub fn limit_to(&mut self, most: usize) -> bool {
         let mut cut = false;
         if let Some(reason) = &mut self.reason {
-            cut |= cut_middle(reason, LONGEST_TEXT);
+            cut |= cut_middle(reason, most);
         }
-        let mut left = LONGEST_TEXT;
+        let mut left = most;
         for detail in &mut self.details {
             for lines in [&mut detail.expanded, &mut detail.backtrace] {
                 cut |= limit_lines(lines, &mut left);

@@ -22,6 +22,23 @@ pub fn digest(bytes: &[u8]) -> Key {
     first_half(&Sha256::digest(bytes))
 }
 
+/// Makes the [`digest`] of bytes that come piece by piece.
+#[derive(Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// Takes the next piece in.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all pieces together.
+    #[must_use]
+    pub fn finish(self) -> Key {
+        first_half(&self.0.finalize())
+    }
+}
+
 fn first_half(hash: &[u8]) -> Key {
     let mut key = Key::default();
     key.copy_from_slice(&hash[..16]);

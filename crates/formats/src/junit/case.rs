@@ -1,12 +1,26 @@
 //! A testcase and the elements in it that tell its outcome, as they stand in the file.
 
+use super::bounded::Bounded;
 use super::characters::{self, Repairs};
 use super::seconds::Time;
 use crate::Malformed;
 use crate::gathering::MOST_FAILURES;
+use casebook_model::failure::{LONGEST_TEXT, cut_middle};
 use casebook_model::time::{DAY_US, Timestamp};
 use quick_xml::events::BytesStart;
 use std::borrow::Cow;
+
+/// Bytes of text after which the further children of a testcase are told in short.
+const TEXT_OF_CASE: usize = 1024 * 1024;
+
+/// Bytes that are kept of a text that is told in short.
+const SHORT_TEXT: usize = 2 * 1024;
+
+/// Bytes that the note of a cut takes, so that what was cut while it was read is not cut again.
+const ROOM_FOR_NOTE: usize = 128;
+
+/// Characters that are kept of the type of a failure.
+const LONGEST_SORT: usize = 200;
 
 /// A testcase.
 #[derive(Default)]
@@ -22,6 +36,8 @@ pub(super) struct Case {
     pub(super) children: Vec<Child>,
     /// How many children of each kind there are, read or not.
     counts: [usize; 7],
+    /// Bytes of text that its children hold.
+    text: usize,
     pub(super) repairs: Repairs,
 }
 
@@ -53,6 +69,24 @@ impl Case {
         *count > MOST_FAILURES
     }
 
+    /// Begins with a child that is to be read.
+    pub(super) fn start_child(&mut self, kind: Kind, element: &BytesStart<'_>) -> Result<(), Malformed> {
+        // A testcase may have hundreds of children; after the first long ones the others are told in short.
+        let most = TEXT_OF_CASE.saturating_sub(self.text).clamp(SHORT_TEXT, LONGEST_TEXT - ROOM_FOR_NOTE);
+        let child = Child::read(kind, element, most, &mut self.repairs)?;
+        self.children.push(child);
+        Ok(())
+    }
+
+    /// Ends with the child that was begun last.
+    pub(super) fn end_child(&mut self) {
+        let Some(child) = self.children.last_mut() else { return };
+        let (text, cut) = std::mem::take(&mut child.collected).finish();
+        self.repairs.cut += usize::from(cut);
+        self.text += text.len() + child.message.as_ref().map_or(0, String::len);
+        child.text = text;
+    }
+
     /// Why it cannot be used, if it cannot.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         match (&self.scope, self.name.as_deref()) {
@@ -70,14 +104,17 @@ pub(super) struct Child {
     pub(super) message: Option<String>,
     pub(super) sort: Option<String>,
     pub(super) text: String,
+    /// Its text while it is being read.
+    pub(super) collected: Bounded,
     pub(super) duration_us: Option<i64>,
     pub(super) started_at: Option<Timestamp>,
 }
 
 impl Child {
-    pub(super) fn read(
+    fn read(
         kind: Kind,
         element: &BytesStart<'_>,
+        most: usize,
         repairs: &mut Repairs,
     ) -> Result<Self, Malformed> {
         let mut child = Self {
@@ -85,6 +122,7 @@ impl Child {
             message: None,
             sort: None,
             text: String::new(),
+            collected: Bounded::new(most),
             duration_us: None,
             started_at: None,
         };
@@ -92,8 +130,12 @@ impl Child {
             let (name, raw) = attribute?;
             let value = characters::value(&raw, repairs)?;
             match name {
-                "message" => child.message = Some(value.into_owned()),
-                "type" => child.sort = Some(value.into_owned()),
+                "message" => {
+                    let mut message = value.into_owned();
+                    repairs.cut += usize::from(cut_middle(&mut message, most));
+                    child.message = Some(message);
+                }
+                "type" => child.sort = Some(value.chars().take(LONGEST_SORT).collect()),
                 "time" => child.duration_us = Time::read(&value).duration_us(),
                 "timestamp" => child.started_at = timestamp(&value),
                 _ => {}

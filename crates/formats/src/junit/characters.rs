@@ -2,7 +2,9 @@
 //!
 //! No entity is ever expanded except the five that XML predefines, so a document type definition has no effect.
 
-use crate::Malformed;
+use super::bounded::Sink;
+use super::tokens::LONGEST_REFERENCE;
+use crate::{Malformed, gathering};
 use std::borrow::Cow;
 
 /// What had to be repaired in one testcase.
@@ -13,6 +15,8 @@ pub(super) struct Repairs {
     ampersands: usize,
     /// Failures that were left out.
     pub(super) failures: usize,
+    /// Texts that lost their middle.
+    pub(super) cut: usize,
 }
 
 impl Repairs {
@@ -24,7 +28,9 @@ impl Repairs {
             (self.ampersands, "unescaped ampersands were kept as they are"),
             (self.failures, "failures after a hundred of one kind were left out"),
         ];
-        sorts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{what}: {count}"))
+        let cut = (self.cut > 0).then(gathering::cut_sentence);
+        let counted = sorts.into_iter().filter(|(count, _)| *count > 0);
+        counted.map(|(count, what)| format!("{what}: {count}")).chain(cut)
     }
 }
 
@@ -39,7 +45,7 @@ enum Reference {
 }
 
 /// Adds `text` to `out`, with line breaks as XML has them, without characters that XML does not allow.
-pub(super) fn add(text: &str, out: &mut String, repairs: &mut Repairs) {
+pub(super) fn add(text: &str, out: &mut impl Sink, repairs: &mut Repairs) {
     if !may_be_odd(text) {
         return out.push_str(text);
     }
@@ -61,13 +67,13 @@ fn may_be_odd(text: &str) -> bool {
 }
 
 /// Adds text in which an ampersand, if there is one, should have been escaped.
-pub(super) fn add_text(text: &str, out: &mut String, repairs: &mut Repairs) {
+pub(super) fn add_text(text: &str, out: &mut impl Sink, repairs: &mut Repairs) {
     repairs.ampersands += text.matches('&').count();
     add(text, out, repairs);
 }
 
 /// Adds what the reference `name` stands for.
-pub(super) fn add_reference(name: &str, out: &mut String, repairs: &mut Repairs) -> Result<(), Malformed> {
+pub(super) fn add_reference(name: &str, out: &mut impl Sink, repairs: &mut Repairs) -> Result<(), Malformed> {
     match reference(name) {
         Reference::Character(character) => add_character(character, out, repairs),
         Reference::NoCharacter => {
@@ -148,9 +154,9 @@ fn reference(name: &str) -> Reference {
         "quot" => Reference::Character('"'),
         "apos" => Reference::Character('\''),
         _ => match name.strip_prefix('#') {
-            Some(number) => numbered(number),
-            None if is_name(name) => Reference::Unknown,
-            None => Reference::Ampersand,
+            Some(number) if name.len() <= LONGEST_REFERENCE => numbered(number),
+            None if name.len() <= LONGEST_REFERENCE && is_name(name) => Reference::Unknown,
+            _ => Reference::Ampersand,
         },
     }
 }
@@ -172,7 +178,7 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '.' | '-'))
 }
 
-fn add_character(character: char, out: &mut String, repairs: &mut Repairs) {
+fn add_character(character: char, out: &mut impl Sink, repairs: &mut Repairs) {
     match character {
         '\0' => {
             repairs.nul += 1;

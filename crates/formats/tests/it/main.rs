@@ -6,6 +6,7 @@ mod buildkite_json;
 mod junit_rules;
 mod junit_samples;
 mod native;
+mod redaction;
 mod robustness;
 
 use casebook_formats::{Format, Malformed, Options, parse};

@@ -22,6 +22,7 @@ fn survives(format: Format, bytes: &[u8]) {
             working_directory: Some("/builds/acme/cart-js".to_owned()),
             location_prefix: Some("services/cart".to_owned()),
             most_results: None,
+            most_text: None,
         };
         if let Ok(report) = parse(format, bytes, &options) {
             assert!(report.results.iter().all(|result| !result.name.is_empty()));
@@ -52,6 +53,74 @@ fn truncated_junit_is_a_prefix_of_the_whole() {
             assert_eq!(report.results, whole[..report.results.len()]);
         }
     }
+}
+
+/// A report of failing results, each with this much text.
+fn wordy(results: usize, bytes: usize) -> String {
+    let case = |index: usize| {
+        let text = "0123456789 abcde\n".repeat(bytes / 17);
+        format!("<testcase classname='c' name='n{index}'><failure message='m'>{text}</failure></testcase>")
+    };
+    let cases: String = (0..results).map(case).collect();
+    format!("<testsuite>{cases}</testsuite>")
+}
+
+#[test]
+fn text_is_cut_short_when_there_is_very_much_and_refused_when_there_is_too_much() {
+    let options = Options { most_text: Some(200_000), ..Options::default() };
+    let text = wordy(60, 10_000);
+    let report = parse(Format::Junit, text.as_bytes(), &options).unwrap();
+    let size = |result: &casebook_model::report::ReportedResult| {
+        result.failure.as_ref().unwrap().details[0].expanded.join("\n").len()
+    };
+    let whole = report.results.iter().filter(|result| size(result) > 9_000).count();
+    let short = report.results.iter().filter(|result| size(result) < 1_200).count();
+    assert!(whole >= 5 && short >= 5, "{whole} {short}");
+    assert_eq!((report.total(), report.results.len()), (60, whole + short));
+    assert_eq!(report.rejected, 60 - whole - short);
+    assert!(report.results.iter().map(size).sum::<usize>() <= 200_000);
+    let cut = format!(
+        "result {}: the failure text was cut to 1 KiB, for the report holds very much text",
+        whole + 1
+    );
+    assert_eq!(report.problems[0].to_string(), cut);
+    let last = report.problems.last().unwrap();
+    assert_eq!(
+        last.to_string(),
+        "result 60: the report holds more than 200000 bytes of text: send it in parts"
+    );
+    assert!(last.rejected);
+
+    let roomy = parse(Format::Junit, text.as_bytes(), &Options::default()).unwrap();
+    assert_eq!((roomy.results.len(), roomy.problems.len()), (60, 0));
+}
+
+#[test]
+fn spans_are_left_out_when_there_is_very_much_text() {
+    let result = |index: usize| {
+        let query = "x".repeat(3_000);
+        format!(r#"{{"name":"n{index}","history":{{"children":[{{"section":"sql","detail":"{query}"}}]}}}}"#)
+    };
+    let results: Vec<String> = (0..30).map(result).collect();
+    let text = format!("[{}]", results.join(","));
+    let options = Options { most_text: Some(40_000), ..Options::default() };
+    let report = parse(Format::Json, text.as_bytes(), &options).unwrap();
+    let with_spans = report.results.iter().filter(|result| result.spans.is_some()).count();
+    assert_eq!((with_spans, report.results.len(), report.rejected), (11, 30, 0));
+    assert_eq!(
+        report.problems[0].to_string(),
+        "result 12: its spans were left out, for the report holds very much text"
+    );
+}
+
+#[test]
+fn the_limit_holds_for_very_many_small_results() {
+    let text = format!("<testsuite>{}</testsuite>", "<testcase classname='' name='n'/>".repeat(300_000));
+    let report = parse(Format::Junit, text.as_bytes(), &Options::default()).unwrap();
+    assert_eq!(report.total(), 300_000);
+    assert!(report.results.len() < 260_000 && report.rejected > 40_000);
+    let message = &report.problems[0].message;
+    assert_eq!(message, "the report holds more than 16 MiB of text: send it in parts");
 }
 
 proptest! {
