@@ -7,8 +7,12 @@ use casebook_model::report::ReportedResult;
 /// Bytes that a result counts besides its texts, so that millions of results with short names are no way around the limit.
 const PER_RESULT: usize = 64;
 
-/// Bytes that are kept of a failure once most of the budget is used.
+/// Bytes that are kept of a failure once half of the budget is used: the other half has room for the most results of an
+/// upload, told in short.
 const SHORT_FAILURE: usize = 1024;
+
+/// Bytes that are kept of a failure once nearly all of the budget is used.
+const SHORTEST_FAILURE: usize = 96;
 
 /// The text so far.
 pub(crate) struct Budget {
@@ -41,20 +45,24 @@ impl Budget {
 
     /// Makes room for a result, by making it shorter if the budget is nearly used.
     pub(crate) fn take(&mut self, result: &mut ReportedResult) -> Fit {
-        // The last eighth is for results told in short, so that all of a report is heard before the end is not.
-        let soft = self.most - self.most / 8;
-        let size = size(result);
-        if self.used.saturating_add(size) <= soft {
-            self.used += size;
-            return Fit::Whole;
+        let mut left = Left::default();
+        let steps = [
+            (self.most / 2, None),
+            (self.most - self.most / 16, Some(SHORT_FAILURE)),
+            (self.most, Some(SHORTEST_FAILURE)),
+        ];
+        for (limit, failure) in steps {
+            if let Some(most) = failure {
+                let now = shorten(result, most);
+                left = Left { failures: left.failures | now.failures, spans: left.spans | now.spans };
+            }
+            let size = size(result);
+            if self.used.saturating_add(size) <= limit {
+                self.used += size;
+                return if left == Left::default() { Fit::Whole } else { Fit::Short(left) };
+            }
         }
-        let left = shorten(result);
-        let size = self::size(result);
-        if self.used.saturating_add(size) > self.most {
-            return Fit::No;
-        }
-        self.used += size;
-        if left == Left::default() { Fit::Whole } else { Fit::Short(left) }
+        Fit::No
     }
 
     /// The limit, for people.
@@ -66,10 +74,10 @@ impl Budget {
     }
 }
 
-fn shorten(result: &mut ReportedResult) -> Left {
+fn shorten(result: &mut ReportedResult, most: usize) -> Left {
     let earlier = result.earlier.iter_mut().map(|attempt| &mut attempt.failure);
     let failures = result.failure.iter_mut().chain(earlier);
-    let failures = failures.fold(false, |cut, failure| failure.limit_to(SHORT_FAILURE) | cut);
+    let failures = failures.fold(false, |cut, failure| failure.limit_to(most) | cut);
     Left { failures, spans: result.spans.take().is_some() }
 }
 

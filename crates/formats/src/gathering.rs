@@ -63,7 +63,7 @@ impl Gathering {
             Fit::Whole => {}
             Fit::Short(left) => {
                 if left.failures {
-                    self.repaired("the failure text was cut to 1 KiB, for the report holds very much text");
+                    self.repaired("the failure text was cut, for the report holds very much text");
                 }
                 if left.spans {
                     self.repaired("its spans were left out, for the report holds very much text");
