@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through its output")]
 
+mod allocator;
 mod database;
 mod demo;
 mod openapi;
@@ -52,6 +53,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return wrong_usage(&error),
     };
+    if matches!(arguments.command, Command::Serve(_) | Command::Demo(_)) {
+        allocator::settle();
+    }
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
