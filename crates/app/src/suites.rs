@@ -217,11 +217,12 @@ impl App {
     /// The suite that is wanted, made if nobody else has meanwhile.
     pub(crate) async fn make_wanted(&self, wanted: Wanted) -> Result<Suite, StorageError> {
         let now = self.now();
-        self.write(move |db| match wanted.find(db)? {
-            Some(suite) => Ok(suite),
-            None => {
-                let organization = organizations::find_by_id(db, wanted.organization)?;
-                wanted.make(db, &organization.ok_or(StorageError::NoSuchSuite)?, now)
+        self.write(move |db| {
+            let organization =
+                organizations::lock(db, wanted.organization)?.ok_or(StorageError::NoSuchSuite)?;
+            match wanted.find(db)? {
+                Some(suite) => Ok(suite),
+                None => wanted.make(db, &organization, now),
             }
         })
         .await

@@ -12,6 +12,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use http_body_util::BodyExt as _;
 use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// Time for a body, beside a second for each [`SLOWEST`] bytes of it: one that stalls must not keep its room for ever.
@@ -33,6 +34,7 @@ pub struct Incoming {
     expected: usize,
     unpacking: Unpacking,
     deadline: Instant,
+    most: usize,
     space: Space,
 }
 
@@ -63,6 +65,7 @@ impl Bodies {
             expected: if gzip { 0 } else { announced.unwrap_or(0) },
             unpacking: Unpacking::new(self.limits, gzip),
             deadline: Instant::now() + PATIENCE + Duration::from_secs(seconds as u64),
+            most: self.limits.body,
             space: self.space.clone(),
         })
     }
@@ -74,18 +77,23 @@ impl Bodies {
         if headers.contains_key(EXPECT) || announced(headers).is_some_and(|length| length > most) {
             return;
         }
-        let to_the_end = async {
-            let mut seen = 0;
-            while let Some(Ok(frame)) = body.frame().await {
-                seen += frame.data_ref().map_or(0, Bytes::len);
-                if seen > most {
-                    return;
-                }
-            }
-        };
-        // Whoever is slower than that may see the connection break.
-        let _ = tokio::time::timeout(PATIENCE, to_the_end).await;
+        to_the_end(&mut body, most).await;
     }
+}
+
+/// Reads a body to its end without keeping it, `most` bytes of it.
+async fn to_the_end(body: &mut Body, most: usize) {
+    let reading = async {
+        let mut seen = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            seen += frame.data_ref().map_or(0, Bytes::len);
+            if seen > most {
+                return;
+            }
+        }
+    };
+    // Whoever is slower than that may see the connection break.
+    let _ = tokio::time::timeout(PATIENCE, reading).await;
 }
 
 impl Incoming {
@@ -105,7 +113,7 @@ impl Incoming {
     }
 
     fn stream(self) -> impl Stream<Item = Result<Bytes, Refusal>> + Send {
-        let state = Receiving { incoming: self, ready: VecDeque::new(), ended: false };
+        let state = Receiving { incoming: self, ready: VecDeque::new(), ended: false, more: false };
         stream::unfold(state, |mut state| async move {
             let next = state.next().await?;
             state.ended |= next.is_err();
@@ -149,6 +157,8 @@ struct Receiving {
     incoming: Incoming,
     ready: VecDeque<Bytes>,
     ended: bool,
+    /// Something has come, and more may come.
+    more: bool,
 }
 
 impl Receiving {
@@ -162,7 +172,9 @@ impl Receiving {
             }
             let Incoming { body, unpacking, deadline, .. } = &mut self.incoming;
             let ready = &mut self.ready;
-            let fed = match tokio::time::timeout_at(*deadline, body.frame()).await {
+            let frame = tokio::time::timeout_at(*deadline, body.frame()).await;
+            self.more = matches!(frame, Ok(Some(Ok(_))));
+            let fed = match frame {
                 Err(_) => Err(Refusal::TooSlow),
                 Ok(Some(Err(_))) => Err(Refusal::Unreadable("the body broke off before its end".to_owned())),
                 Ok(Some(Ok(frame))) => match frame.into_data() {
@@ -177,6 +189,19 @@ impl Receiving {
             if let Err(refusal) = fed {
                 return Some(Err(refusal));
             }
+        }
+    }
+}
+
+/// Whoever refuses a body may do so before its end, which is still read: a client that is sending would see a broken
+/// connection instead of the refusal.
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.more {
+            let mut body = std::mem::take(&mut self.incoming.body);
+            let most = self.incoming.most;
+            runtime.spawn(async move { to_the_end(&mut body, most).await });
         }
     }
 }

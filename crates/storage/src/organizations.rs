@@ -8,8 +8,7 @@ use casebook_model::suite::{Organization, Slug};
 use casebook_model::time::Timestamp;
 
 const FIND: &str = "/* organizations.find */ select organization_id, slug from organization where slug = $1";
-const GET: &str =
-    "/* organizations.get */ select organization_id, slug from organization where organization_id = $1";
+const LOCK: &str = "/* organizations.lock */ select organization_id, slug from organization where organization_id = $1 for update";
 const INSERT: &str = "/* organizations.insert */ insert into organization (slug, created_at) values ($1, $2) returning organization_id, slug";
 
 /// The organization with that slug.
@@ -20,12 +19,13 @@ pub fn find(db: &mut Db<'_>, slug: &str) -> Result<Option<Organization>, Storage
     db.find(FIND, values![slug], read)
 }
 
-/// The organization with that number.
+/// The organization with that number, kept from others who ask so until the transaction ends: what is looked for in it is
+/// made only once.
 ///
 /// # Errors
 /// The database fails.
-pub fn find_by_id(db: &mut Db<'_>, id: OrganizationId) -> Result<Option<Organization>, StorageError> {
-    db.find(GET, values![id.get()], read)
+pub fn lock(db: &mut Db<'_>, id: OrganizationId) -> Result<Option<Organization>, StorageError> {
+    db.find(LOCK, values![id.get()], read)
 }
 
 /// The organization with that slug, made if it is not there.

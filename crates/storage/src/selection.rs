@@ -12,7 +12,7 @@ use casebook_model::id::{SuiteId, TestId, UploadId};
 use casebook_model::rollup::RollupCell;
 use casebook_model::tags::Tags;
 use casebook_model::time::Timestamp;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) const UPLOADS: &str = "/* selection.uploads */ select upload_id, run_id, branch, accepted, commit_sha, tags from upload \
@@ -174,32 +174,30 @@ fn uploads(
 
 /// The tag filters, by what they ask about.
 struct Filters<'a> {
-    /// About tags that uploads and executions carry.
+    /// About tags that uploads and executions carry, or that the server knows itself.
     carried: Vec<&'a TagFilter>,
     /// About the result.
     result: Vec<&'a TagFilter>,
-    /// Tests whose file the filters about files admit; none if there is no such filter.
-    files: Option<HashSet<i64>>,
+    /// Files of tests, if a filter asks for them.
+    files: HashMap<i64, String>,
+}
+
+/// Whether the server knows the tag `key` from the file of a test.
+fn is_of_file(key: &str) -> bool {
+    matches!(key, "code.file.path" | "test.selector.primary")
 }
 
 impl<'a> Filters<'a> {
     fn new(db: &mut Db<'_>, suite: SuiteId, tags: &'a [TagFilter]) -> Result<Self, StorageError> {
-        let of_file =
-            |filter: &&TagFilter| matches!(&*filter.key, "code.file.path" | "test.selector.primary");
-        let (files, rest): (Vec<_>, Vec<_>) = tags.iter().partition(of_file);
-        let (result, carried) = rest.into_iter().partition(|filter| filter.key == "result");
-        let mut admitted = None;
-        if !files.is_empty() {
-            let admitted = admitted.insert(HashSet::new());
+        let (result, carried): (Vec<_>, Vec<_>) = tags.iter().partition(|filter| filter.key == "result");
+        let mut files = HashMap::new();
+        if carried.iter().any(|filter| is_of_file(&filter.key)) {
             db.each(FILES, values![suite.get()], |row| {
-                let file: String = row.get(1)?;
-                if files.iter().all(|filter| filter.admits(Some(&file))) {
-                    admitted.insert(row.get(0)?);
-                }
+                files.insert(row.get(0)?, row.get(1)?);
                 Ok(())
             })?;
         }
-        Ok(Self { carried, result, files: admitted })
+        Ok(Self { carried, result, files })
     }
 
     /// Tags of single executions of a run, as far as any filter asks.
@@ -225,12 +223,12 @@ impl<'a> Filters<'a> {
             let value = own.or_else(|| upload.tags.get(&filter.key)).or(match &*filter.key {
                 "scm.branch" => upload.branch.as_deref().map(branch::compared),
                 "scm.commit_sha" => upload.commit.as_deref(),
+                key if is_of_file(key) => self.files.get(&execution.id.test.get()).map(String::as_str),
                 _ => None,
             });
             filter.admits(value)
         };
-        self.files.as_ref().is_none_or(|tests| tests.contains(&execution.id.test.get()))
-            && self.carried.iter().all(carried)
+        self.carried.iter().all(carried)
             && self.result.iter().all(|filter| filter.admits(Some(result_word(execution))))
     }
 }

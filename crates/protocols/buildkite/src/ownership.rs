@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::StatusCode;
+use casebook_app::access::Extent;
 use casebook_http::Caller;
 use casebook_model::ownership::{LARGEST_FILE, Ownership};
 use casebook_model::public_id::Subject;
@@ -60,5 +61,9 @@ pub(crate) async fn replace(
 
 async fn suite_of(state: &State, caller: &Caller) -> Result<casebook_model::suite::Suite, ApiError> {
     let access = caller.authenticate(&state.app).await?;
+    if access.extent == Extent::Anonymous {
+        // Whoever may make records without a credential may not change what is there.
+        return Err(ApiError::Unauthorized);
+    }
     Ok(state.app.suite_for_records(&access).await?)
 }
