@@ -119,7 +119,7 @@ fn mocha_junit_reporter() {
             "passed | waits a little | Cart checkout waits a little | 0.013 | /builds/acme/cart-js/mocha/cart.spec.js",
             r#"failed | "before all" hook for "never starts" | Cart broken hook "before all" hook for "never starts" | 0 | /builds/acme/cart-js/mocha/cart.spec.js | no database [3]"#,
         ],
-        &[r#"the suite "Cart" says 5 tests, the file holds 3"#],
+        &[],
     );
 }
 
@@ -186,7 +186,7 @@ fn pytest_xunit2() {
             r#"failed | tests.test_cart.TestCheckout | test_setup_error | 0 | - | failed on setup with "RuntimeError: gateway fixture exploded" [8]"#,
             r#"failed | tests.test_cart.TestCheckout | test_teardown_error | 0 | - | failed on teardown with "RuntimeError: could not close the till" [9]"#,
         ],
-        &[r#"the suite "pytest" says 19 tests, the file holds 17"#],
+        &[],
     );
 }
 

@@ -8,6 +8,7 @@ mod junit_samples;
 mod native;
 mod redaction;
 mod robustness;
+mod sniffing;
 
 use casebook_formats::{Format, Malformed, Options, parse};
 use casebook_model::failure::Failure;

@@ -1,14 +1,22 @@
 //! No bytes make a parser panic.
 
-use casebook_formats::{Format, Options, parse};
+use casebook_formats::{Format, Options, parse, sniff};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
 static SAMPLES: LazyLock<Vec<(Format, Vec<u8>)>> = LazyLock::new(|| {
     let mut samples = Vec::new();
     for format in Format::ALL {
-        for entry in std::fs::read_dir(format!("samples/{format}")).unwrap() {
-            samples.push((*format, std::fs::read(entry.unwrap().path()).unwrap()));
+        let mut folders = vec![std::path::PathBuf::from(format!("samples/{format}"))];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    samples.push((*format, std::fs::read(path).unwrap()));
+                }
+            }
         }
     }
     samples
@@ -16,6 +24,8 @@ static SAMPLES: LazyLock<Vec<(Format, Vec<u8>)>> = LazyLock::new(|| {
 
 /// Reads with and without leave to break off; what is kept has names, and every rejection has its problem.
 fn survives(format: Format, bytes: &[u8]) {
+    let recognised = sniff(bytes).is_some();
+    assert!(recognised || !bytes.starts_with(b"<testsuites>"));
     for allow_truncated in [false, true] {
         let options = Options {
             allow_truncated,
