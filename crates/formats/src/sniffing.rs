@@ -21,7 +21,7 @@ pub enum Sniffed {
 #[must_use]
 pub fn sniff(bytes: &[u8]) -> Option<Sniffed> {
     let head = decoded_head(bytes.get(..bytes.len().min(HEAD)).unwrap_or_default());
-    let text = head.trim_start_matches('\u{FEFF}').trim_start();
+    let text = head.trim_start_matches(|c: char| c == '\u{FEFF}' || c.is_whitespace());
     match text.as_bytes().first()? {
         b'<' => markup(text),
         b'{' => object(text),

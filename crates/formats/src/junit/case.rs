@@ -162,7 +162,7 @@ impl Kind {
         Some(match name {
             "failure" => Self::Failure,
             "error" => Self::Error,
-            "skipped" => Self::Skipped,
+            "skipped" | "ignored" => Self::Skipped,
             "flakyFailure" => Self::FlakyFailure,
             "flakyError" => Self::FlakyError,
             "rerunFailure" => Self::RerunFailure,

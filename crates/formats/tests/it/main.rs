@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop where it fails, in its helpers as well")]
 
 mod buildkite_json;
+mod junit_producers;
 mod junit_rules;
 mod junit_samples;
 mod native;

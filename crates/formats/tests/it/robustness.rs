@@ -44,9 +44,10 @@ fn survives(format: Format, bytes: &[u8]) {
 }
 
 #[test]
-fn truncation_at_every_byte() {
-    for (format, bytes) in SAMPLES.iter().filter(|(_, bytes)| bytes.len() < 3000) {
-        for end in 0..bytes.len() {
+fn truncation_anywhere() {
+    for (format, bytes) in SAMPLES.iter() {
+        // Every byte of short samples, some hundred places of long ones.
+        for end in (0..bytes.len()).step_by(1 + bytes.len() / 250) {
             survives(*format, &bytes[..end]);
         }
     }
@@ -55,7 +56,7 @@ fn truncation_at_every_byte() {
 /// What had closed before the cut is what a whole file would have given.
 #[test]
 fn truncated_junit_is_a_prefix_of_the_whole() {
-    let bytes = std::fs::read("samples/junit/surefire.xml").unwrap();
+    let bytes = std::fs::read("samples/junit/surefire/surefire.xml").unwrap();
     let options = Options { allow_truncated: true, ..Options::default() };
     let whole = parse(Format::Junit, &bytes, &options).unwrap().results;
     for end in 0..bytes.len() {
