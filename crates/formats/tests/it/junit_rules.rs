@@ -1,4 +1,15 @@
-//! One test per rule of reading JUnit XML.
+//! One test or more per rule of reading JUnit XML. By the numbers of JUnit rules, D.2:
+//!
+//! 1 `roots`, `suites_at_any_depth_and_in_any_order`, `truncated_files_keep_what_had_closed_if_allowed`,
+//! `reports_of_other_tools_are_named`; 2 `encodings`, `characters_that_xml_does_not_allow`, `ampersands_that_nobody_escaped`,
+//! `entities_are_never_expanded`, `laughs_are_refused_before_they_are_a_billion`; 3 `text_is_everything_in_the_element`;
+//! 4 `outcomes_by_element`, `failure_texts`, `attempts_before_a_pass`, `attempts_before_a_failure_end_with_the_last_rerun`,
+//! `failed_or_error`; 5 `outcomes_by_attribute_only_without_an_element`; 6 `repeated_names_are_attempts_unless_they_are_written_elsewhere`,
+//! `shards_of_one_file_are_told_apart_only_by_place`; 7 the tests of times and durations;
+//! 8 `timestamps_without_a_zone_are_utc_and_nobody_believes_1970`; 9 `suite_paths_keep_what_says_where_a_test_belongs`;
+//! 10 `names_decide`, `hostile_names_are_kept_byte_by_byte`; 11 `long_texts_lose_their_middle`, `memory_is_bounded_by_what_is_kept`,
+//! `failures_without_number_are_limited`; 12 the module `redaction`; 13 `suite_counters_are_hints`; 14 `every_result_is_counted_once`;
+//! 15 the modules `junit_producers` and `robustness`.
 
 use crate::{Format, Malformed, Options, parse, problems, read, refused, table};
 use casebook_model::execution::Outcome;
@@ -675,4 +686,19 @@ fn reports_of_other_tools_are_named() {
         let Malformed::WrongShape(sentence) = refused(Format::Junit, text) else { panic!("{text}") };
         assert!(sentence.contains(word), "{sentence}");
     }
+}
+
+#[test]
+fn every_result_is_counted_once() {
+    let report = cases(
+        "<testcase classname='c' name='a'/><testcase name='no class'/><testcase classname='c' name='a\u{1}'/>\
+         <testcase classname='c' name='b'><flakyFailure message='m'/></testcase><testcase classname='c'/>",
+    );
+    assert_eq!((report.total(), report.results.len(), report.rejected), (5, 3, 2));
+    let records: Vec<usize> = report.results.iter().map(|result| result.record).collect();
+    assert_eq!(records, [1, 3, 4]);
+    let repaired: Vec<_> =
+        report.problems.iter().filter(|problem| !problem.rejected).map(|problem| problem.record).collect();
+    assert_eq!(repaired, [Some(3)]);
+    assert_eq!(report.results[2].earlier.len(), 1);
 }
