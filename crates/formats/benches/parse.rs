@@ -1,8 +1,10 @@
-//! How fast reports are read. Budgets: 200 MB/s for JUnit XML, 250 MB/s for Buildkite's result objects.
+//! How fast reports are read. Budgets: 200 MB/s for JUnit XML, 250 MB/s for Buildkite's result objects; secrets are looked
+//! for at 500 MB/s where there are none.
 
 #![expect(clippy::unwrap_used, reason = "writing to a text does not fail")]
 
-use casebook_formats::{Format, Options, parse};
+use casebook_formats::redaction::{Found, redact};
+use casebook_formats::{Format, Options, parse, parse_junit_from};
 use divan::counter::BytesCount;
 use std::fmt::Write as _;
 
@@ -22,6 +24,68 @@ fn junit_passed_only(bencher: divan::Bencher<'_, '_>) {
     run(bencher, Format::Junit, &junit_report(150_000, usize::MAX, false));
 }
 
+/// The report with failures and output, from a reader.
+#[divan::bench(sample_count = 20)]
+fn junit_reader(bencher: divan::Bencher<'_, '_>) {
+    from_reader(bencher, &junit_report(60_000, 50, true));
+}
+
+/// The testcases that passed, from a reader.
+#[divan::bench(sample_count = 20)]
+fn junit_passed_only_reader(bencher: divan::Bencher<'_, '_>) {
+    from_reader(bencher, &junit_report(150_000, usize::MAX, false));
+}
+
+/// A real file of each dialect, over and over.
+#[divan::bench(args = ["nextest/cargo-nextest", "pytest/pytest-xunit2", "surefire/surefire", "go/gotestsum", "jest-junit/jest-junit"])]
+fn junit_dialect(bencher: divan::Bencher<'_, '_>, file: &str) {
+    let sample = std::fs::read_to_string(format!("samples/junit/{file}.xml")).unwrap();
+    run(bencher, Format::Junit, &sample.repeat(1 + 2_000_000 / sample.len()));
+}
+
+/// Stack traces and log lines without a secret.
+#[divan::bench]
+fn redaction_clean(bencher: divan::Bencher<'_, '_>) {
+    let text = "\tat com.acme.cart.checkout.CartTest.pays(CartTest.java:123)\n\
+                2026-11-20 11:10:56 INFO https://cart.test/orders/7?page=2 answered 200 in 12 ms\n\
+                AssertionError: expected [5] but found [6] & so on\n"
+        .repeat(400);
+    redacting(bencher, &text);
+}
+
+/// The same with words that secrets have in common with code, in every third line.
+#[divan::bench]
+fn redaction_suspicious(bencher: divan::Bencher<'_, '_>) {
+    let text = "\tat com.acme.cart.token.TokenTest.issuesToken(TokenTest.java:123)\n\
+                2026-11-20 11:10:56 INFO https://cart.test/orders/7?page=2 answered 200 in 12 ms\n\
+                AssertionError: expected token: 'EOF' but found [6] & so on\n"
+        .repeat(400);
+    redacting(bencher, &text);
+}
+
+/// A secret in every third line.
+#[divan::bench]
+fn redaction_dirty(bencher: divan::Bencher<'_, '_>) {
+    let text = "\tat com.acme.cart.checkout.CartTest.pays(CartTest.java:123)\n\
+                Authorization: Bearer aB3dE5gH7aB3dE5gH7aB3dE5gH7\n\
+                connecting to postgres://app:hunter2@db.test/cart failed\n"
+        .repeat(400);
+    redacting(bencher, &text);
+}
+
+fn redacting(bencher: divan::Bencher<'_, '_>, text: &str) {
+    bencher
+        .counter(BytesCount::of_str(text))
+        .bench(|| redact(divan::black_box(text), &mut Found::default()).len());
+}
+
+fn from_reader(bencher: divan::Bencher<'_, '_>, report: &str) {
+    let options = Options { most_text: Some(usize::MAX), ..Options::default() };
+    bencher
+        .counter(BytesCount::of_str(report))
+        .bench(|| parse_junit_from(divan::black_box(report.as_bytes()), &options).unwrap());
+}
+
 /// One full upload of a collector: 5,000 results, one failure in fifty.
 #[divan::bench(sample_count = 100)]
 fn buildkite_json(bencher: divan::Bencher<'_, '_>) {
@@ -35,9 +99,11 @@ fn buildkite_json_many_failures(bencher: divan::Bencher<'_, '_>) {
 }
 
 fn run(bencher: divan::Bencher<'_, '_>, format: Format, report: &str) {
+    // All of a report counts here, also of those that are longer than one upload may be.
+    let options = Options { most_text: Some(usize::MAX), ..Options::default() };
     bencher
         .counter(BytesCount::of_str(report))
-        .bench(|| parse(format, divan::black_box(report.as_bytes()), &Options::default()));
+        .bench(|| parse(format, divan::black_box(report.as_bytes()), &options).unwrap());
 }
 
 fn junit_report(cases: usize, failure_every: usize, output: bool) -> String {

@@ -90,6 +90,7 @@ fn size(result: &ReportedResult) -> usize {
         name,
         location,
         file,
+        suite_path,
         outcome: _,
         pending: _,
         instance: _,
@@ -100,7 +101,8 @@ fn size(result: &ReportedResult) -> usize {
         spans,
         tags,
     } = result;
-    let texts = [external_id, location, file, spans].into_iter().flatten().chain([scope, name]);
+    let texts =
+        [external_id, location, file, spans].into_iter().flatten().chain([scope, name]).chain(suite_path);
     let texts: usize = texts.map(String::len).sum();
     let failures = failure.iter().chain(earlier.iter().map(|attempt| &attempt.failure));
     let failures: usize = failures.map(size_of_failure).sum();

@@ -215,6 +215,7 @@ fn replace_nul(result: &mut ReportedResult) -> bool {
         name,
         location,
         file,
+        suite_path,
         outcome: _,
         pending: _,
         instance: _,
@@ -225,7 +226,7 @@ fn replace_nul(result: &mut ReportedResult) -> bool {
         spans: _, // JSON text, where a NUL character is only ever an escape.
         tags,
     } = result;
-    let texts = [external_id, location, file].into_iter().flatten().chain([scope, name]);
+    let texts = [external_id, location, file].into_iter().flatten().chain([scope, name]).chain(suite_path);
     let failures = failure.iter_mut().chain(earlier.iter_mut().map(|attempt| &mut attempt.failure));
     let lines = failures.flat_map(|failure| {
         let details = failure.details.iter_mut();

@@ -14,17 +14,20 @@ mod suite;
 mod tests;
 mod tokens;
 mod verdict;
+mod volatile;
 
 use crate::gathering::Gathering;
 use crate::instances::Names;
+use crate::sniffing::{self, Sniffed};
 use crate::{Malformed, Options, ReadError};
 use case::{Case, Child};
+use casebook_model::execution::Outcome;
 use casebook_model::report::Report;
 use elements::Elements;
 use encoding::Decoder;
 use quick_xml::events::{BytesStart, Event};
 use std::io::Read;
-use suite::{Durations, Suite};
+use suite::{Counters, Durations, Suite};
 use tokens::LongTag;
 
 /// Deepest nesting of elements that is read.
@@ -68,6 +71,14 @@ fn parse_in_pieces<R: Read>(reader: R, options: &Options, size: usize) -> Result
     Ok(walk.conclude(read, decoder.problem())?)
 }
 
+/// The beginning of a report as text, whatever its encoding.
+pub(crate) fn decoded_head(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    // Bytes in memory can always be read.
+    let _ended = Decoder::new(bytes).fill(&mut text, usize::MAX);
+    text
+}
+
 /// What an open element is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -88,6 +99,7 @@ struct Walk {
     gathering: Gathering,
     names: Names,
     durations: Durations,
+    counters: Counters,
     open: Vec<Place>,
     elements: Elements,
     suites: Vec<Suite>,
@@ -104,6 +116,7 @@ impl Walk {
             gathering: Gathering::new(options, false),
             names: Names::default(),
             durations: Durations::default(),
+            counters: Counters::default(),
             open: Vec::new(),
             elements: Elements::default(),
             suites: Vec::new(),
@@ -116,6 +129,7 @@ impl Walk {
 
     /// The report, after everything was handed in up to the end or to what is not well-formed.
     fn conclude(mut self, read: Result<(), Malformed>, problem: Option<String>) -> Result<Report, Malformed> {
+        self.settle_counters();
         if let Some(problem) = problem {
             self.gathering.noticed(problem);
         }
@@ -185,15 +199,19 @@ impl Walk {
         }
         let name = element.local_name();
         let place = match (self.open.last(), name.as_ref()) {
-            (None, "testsuites") => self.root(Place::Container),
+            (None, "testsuites") => {
+                self.root(Suite::read(element)?.skipped);
+                Place::Container
+            }
             (None, "testsuite") => {
-                self.root(Place::Suite);
+                self.root(0);
                 self.start_suite(element)?
             }
             (None, other) => {
-                return Err(Malformed::WrongShape(format!(
-                    "the root element is <{other}>, not <testsuites> or <testsuite>"
-                )));
+                return Err(Malformed::WrongShape(match sniffing::of_root(other) {
+                    Some(Sniffed::Unsupported(sentence)) => sentence.to_owned(),
+                    _ => format!("the root element is <{other}>, not <testsuites> or <testsuite>"),
+                }));
             }
             (Some(Place::Container | Place::Suite), "testsuite") => self.start_suite(element)?,
             (Some(Place::Container | Place::Suite), "testcase") => self.start_case(element)?,
@@ -216,10 +234,18 @@ impl Walk {
         Ok(())
     }
 
-    fn root(&mut self, place: Place) -> Place {
+    fn root(&mut self, skipped: usize) {
         self.roots += 1;
         self.root_file = None;
-        place
+        self.settle_counters();
+        self.counters = Counters::begin(skipped);
+    }
+
+    /// Tells what the counters of the root that was read last say.
+    fn settle_counters(&mut self) {
+        for sentence in self.counters.sentences() {
+            self.gathering.noticed(sentence);
+        }
     }
 
     fn start_suite(&mut self, element: &BytesStart<'_>) -> Result<Place, Malformed> {
@@ -288,11 +314,17 @@ impl Walk {
         for problem in case.repairs.sentences() {
             self.gathering.repaired(problem);
         }
+        let path = volatile::path(self.suites.iter().map(|suite| suite.name.as_str()), &case);
         let mut suite = self.suites.last_mut();
-        let time = case.time;
-        let result = verdict::conclude(case, suite.as_ref().and_then(|suite| suite.file.as_ref()));
+        let (time, told) = (case.time, case.children.len());
+        let mut result = verdict::conclude(case, suite.as_ref().and_then(|suite| suite.file.as_ref()));
+        result.suite_path = path;
         if let Some(suite) = &mut suite {
-            suite.held += result.earlier.len();
+            // Some producers count attempts, or each failure of a test.
+            suite.held += result.earlier.len().max(told.saturating_sub(1));
+        }
+        if result.outcome == Outcome::Skipped {
+            self.counters.saw_skipped();
         }
         if !self.gathering.keep(result) {
             return;
@@ -305,9 +337,7 @@ impl Walk {
 
     fn end_suite(&mut self) {
         let Some(suite) = self.suites.pop() else { return };
-        if let Some(mismatch) = suite.mismatch() {
-            self.gathering.noticed(mismatch);
-        }
+        self.counters.close(&suite);
         if let Some(outer) = self.suites.last_mut() {
             outer.held += suite.held;
         }

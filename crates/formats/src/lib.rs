@@ -19,8 +19,11 @@ pub mod json;
 mod lines;
 mod paths;
 pub mod redaction;
+mod sniffing;
 
 use casebook_model::report::Report;
+
+pub use sniffing::{Sniffed, sniff};
 
 /// Most results one upload of a Buildkite client may hold, counted before they are validated.
 pub const MOST_RESULTS: usize = 5000;

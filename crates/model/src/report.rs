@@ -40,6 +40,8 @@ pub struct ReportedResult {
     pub location: Option<String>,
     /// The file, as sent.
     pub file: Option<String>,
+    /// The suites that it stands in, outermost first, without names that change with each run. An attribute, never identity.
+    pub suite_path: Vec<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// Reported as `pending`, which Buildkite's wire counts apart; the outcome is then skipped.
@@ -71,6 +73,7 @@ impl ReportedResult {
             name: name.into(),
             location: None,
             file: None,
+            suite_path: Vec::new(),
             outcome,
             pending: false,
             instance: 0,

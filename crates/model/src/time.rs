@@ -45,6 +45,22 @@ impl Timestamp {
             .map_err(|_| InvalidTimestamp { text: text.chars().take(64).collect() })
     }
 
+    /// Reads the times that test reports have: RFC 3339, the same without a zone, which is taken for UTC, and RFC 1123.
+    ///
+    /// # Errors
+    /// The text is none of them.
+    pub fn parse_lenient(text: &str) -> Result<Self, InvalidTimestamp> {
+        let text = text.trim();
+        let zoneless = || {
+            let time =
+                text.parse::<jiff::civil::DateTime>().ok().filter(|_| text.len() > "2026-01-31".len())?;
+            Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        };
+        let rfc1123 = || jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
+        Self::parse_rfc3339(text)
+            .or_else(|error| zoneless().or_else(rfc1123).map(|time| Self(time.as_microsecond())).ok_or(error))
+    }
+
     /// `2026-01-31T12:00:00.250Z`: UTC with exactly three digits.
     #[must_use]
     pub fn to_rfc3339_millis(self) -> String {
@@ -74,6 +90,18 @@ mod tests {
         assert_eq!(time.to_minutes(), "2026-01-31 12:00 UTC");
         assert!(Timestamp::parse_rfc3339("2026-01-31T13:00:00").is_err());
         assert!(Timestamp::parse_rfc3339("yesterday").is_err());
+    }
+
+    #[test]
+    fn times_of_test_reports() {
+        let read = |text: &str| Timestamp::parse_lenient(text).map(Timestamp::to_rfc3339_millis).ok();
+        assert_eq!(read("2026-01-31T13:00:00.25+01:00").as_deref(), Some("2026-01-31T12:00:00.250Z"));
+        assert_eq!(read(" 2026-01-31T13:00:00 ").as_deref(), Some("2026-01-31T13:00:00.000Z"));
+        assert_eq!(read("2026-01-31 13:00:00.125").as_deref(), Some("2026-01-31T13:00:00.125Z"));
+        assert_eq!(read("Sat, 03 Dec 2022 23:10:07 GMT").as_deref(), Some("2022-12-03T23:10:07.000Z"));
+        for text in ["", "2026-01-31", "12:00:00", "31.01.2026 12:00", "now"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl Kind {
         Some(match name {
             "failure" => Self::Failure,
             "error" => Self::Error,
-            "skipped" => Self::Skipped,
+            "skipped" | "ignored" => Self::Skipped,
             "flakyFailure" => Self::FlakyFailure,
             "flakyError" => Self::FlakyError,
             "rerunFailure" => Self::RerunFailure,
@@ -212,7 +212,7 @@ fn one_line(value: Cow<'_, str>) -> String {
     value.into_owned()
 }
 
-/// A time with a zone. One from the year in which computers start counting means that nobody knew.
+/// When something began. A time of the year in which computers start counting means that nobody knew.
 fn timestamp(text: &str) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(text.trim()).ok().filter(|time| time.as_microseconds() > 365 * DAY_US)
+    Timestamp::parse_lenient(text).ok().filter(|time| time.as_microseconds() > 365 * DAY_US)
 }

@@ -4,8 +4,18 @@ use super::case::attributes;
 use super::characters::{self, Repairs};
 use super::seconds::{Mark, Seconds, Time};
 use crate::Malformed;
+use casebook_model::failure::cut_middle;
 use casebook_model::report::ReportedResult;
 use quick_xml::events::BytesStart;
+
+/// Longest name of a suite that is kept.
+const LONGEST_NAME: usize = 1000;
+
+/// Suites with wrong counters that are told.
+const MOST_MISSING: usize = 1000;
+
+/// Longest path of a suite's file that is kept.
+const LONGEST_FILE: usize = 16 * 1024;
 
 /// An open suite.
 pub(super) struct Suite {
@@ -13,6 +23,8 @@ pub(super) struct Suite {
     pub(super) file: Option<String>,
     /// How many tests it says it holds.
     tests: Option<usize>,
+    /// How many it says were skipped.
+    pub(super) skipped: usize,
     pub(super) time: Time,
     /// Testcases directly in it.
     pub(super) direct: usize,
@@ -22,6 +34,47 @@ pub(super) struct Suite {
     clear_us: i64,
     /// Results whose duration can be read in two ways.
     commas: Vec<TwoWays>,
+}
+
+/// Tests that a suite speaks of and does not hold.
+pub(super) struct Missing {
+    pub(super) tests: usize,
+    pub(super) sentence: String,
+}
+
+/// What the counters of a root's suites say, until it is known which tests were left out on purpose.
+#[derive(Default)]
+pub(super) struct Counters {
+    missing: Vec<Missing>,
+    /// Skipped tests, as the root says and as its suites say.
+    skipped_by_root: usize,
+    skipped_by_suites: usize,
+    /// Testcases that were skipped.
+    skipped: usize,
+}
+
+impl Counters {
+    pub(super) fn begin(skipped_by_root: usize) -> Self {
+        Self { skipped_by_root, ..Self::default() }
+    }
+
+    pub(super) fn saw_skipped(&mut self) {
+        self.skipped += 1;
+    }
+
+    pub(super) fn close(&mut self, suite: &Suite) {
+        self.skipped_by_suites += suite.skipped;
+        self.missing.extend(suite.mismatch().filter(|_| self.missing.len() < MOST_MISSING));
+    }
+
+    /// What is missing, unless that many tests were skipped and left out: Mocha's reporters count pending tests.
+    pub(super) fn sentences(&mut self) -> impl Iterator<Item = String> + use<> {
+        let told = self.skipped_by_root.max(self.skipped_by_suites);
+        let left_out = told.saturating_sub(self.skipped);
+        let missing = std::mem::take(&mut self.missing);
+        let explained = missing.iter().map(|missing| missing.tests).sum::<usize>() <= left_out;
+        missing.into_iter().filter(move |_| !explained).map(|missing| missing.sentence)
+    }
 }
 
 struct TwoWays {
@@ -36,6 +89,7 @@ impl Suite {
             name: String::new(),
             file: None,
             tests: None,
+            skipped: 0,
             time: Time::default(),
             direct: 0,
             held: 0,
@@ -47,9 +101,17 @@ impl Suite {
             let (name, raw) = attribute?;
             let value = characters::value(&raw, &mut repairs)?;
             match name {
-                "name" => suite.name = value.into_owned(),
-                "file" if !value.is_empty() => suite.file = Some(value.into_owned()),
+                "name" => {
+                    suite.name = value.into_owned();
+                    cut_middle(&mut suite.name, LONGEST_NAME);
+                }
+                "file" if !value.is_empty() => {
+                    let mut file = value.into_owned();
+                    cut_middle(&mut file, LONGEST_FILE);
+                    suite.file = Some(file);
+                }
                 "tests" => suite.tests = value.trim().parse().ok(),
+                "skipped" | "skips" | "ignored" => suite.skipped = value.trim().parse().unwrap_or(0),
                 "time" => suite.time = Time::read(&value),
                 _ => {}
             }
@@ -57,11 +119,14 @@ impl Suite {
         Ok(suite)
     }
 
-    /// A sentence, if it says that it holds more tests than it does: the producer may have crashed.
-    pub(super) fn mismatch(&self) -> Option<String> {
-        let tests = self.tests.filter(|tests| self.direct > 0 && *tests > self.held)?;
+    /// How many more tests it says it holds than it does, and a sentence: the producer may have crashed.
+    pub(super) fn mismatch(&self) -> Option<Missing> {
+        // pytest counts subtests and teardowns as well, and writes its report only when it is done.
+        let counted = self.tests.filter(|_| self.direct > 0 && self.name != "pytest");
+        let tests = counted.filter(|tests| *tests > self.held)?;
         let name: String = self.name.chars().take(80).collect();
-        Some(format!("the suite {name:?} says {tests} tests, the file holds {}", self.held))
+        let sentence = format!("the suite {name:?} says {tests} tests, the file holds {}", self.held);
+        Some(Missing { tests: tests - self.held, sentence })
     }
 }
 

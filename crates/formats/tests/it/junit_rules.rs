@@ -1,4 +1,15 @@
-//! One test per rule of reading JUnit XML.
+//! One test or more per rule of reading JUnit XML. By the numbers of JUnit rules, D.2:
+//!
+//! 1 `roots`, `suites_at_any_depth_and_in_any_order`, `truncated_files_keep_what_had_closed_if_allowed`,
+//! `reports_of_other_tools_are_named`; 2 `encodings`, `characters_that_xml_does_not_allow`, `ampersands_that_nobody_escaped`,
+//! `entities_are_never_expanded`, `laughs_are_refused_before_they_are_a_billion`; 3 `text_is_everything_in_the_element`;
+//! 4 `outcomes_by_element`, `failure_texts`, `attempts_before_a_pass`, `attempts_before_a_failure_end_with_the_last_rerun`,
+//! `failed_or_error`; 5 `outcomes_by_attribute_only_without_an_element`; 6 `repeated_names_are_attempts_unless_they_are_written_elsewhere`,
+//! `shards_of_one_file_are_told_apart_only_by_place`; 7 the tests of times and durations;
+//! 8 `timestamps_without_a_zone_are_utc_and_nobody_believes_1970`; 9 `suite_paths_keep_what_says_where_a_test_belongs`;
+//! 10 `names_decide`, `hostile_names_are_kept_byte_by_byte`; 11 `long_texts_lose_their_middle`, `memory_is_bounded_by_what_is_kept`,
+//! `failures_without_number_are_limited`; 12 the module `redaction`; 13 `suite_counters_are_hints`; 14 `every_result_is_counted_once`;
+//! 15 the modules `junit_producers` and `robustness`.
 
 use crate::{Format, Malformed, Options, parse, problems, read, refused, table};
 use casebook_model::execution::Outcome;
@@ -357,21 +368,23 @@ fn a_lone_comma_is_decimal_where_that_adds_up() {
 }
 
 #[test]
-fn timestamps_need_a_zone() {
+fn timestamps_without_a_zone_are_utc_and_nobody_believes_1970() {
     let started = |attributes: &str| {
         case(&format!("<testcase classname='c' name='n' {attributes}/>"))
             .started_at
             .map(Timestamp::to_rfc3339_millis)
     };
-    let zoned = "timestamp='2026-11-20T12:10:56.5+01:00'";
-    assert_eq!(started(zoned).as_deref(), Some("2026-11-20T11:10:56.500Z"));
-    for without in [
-        "timestamp='2026-11-20T12:10:56'",
-        "timestamp='Sat, 03 Dec 2022 23:10:07 GMT'",
-        "timestamp='1970-01-01T00:00:00Z'",
-        "",
+    for (attributes, expected) in [
+        ("timestamp='2026-11-20T12:10:56.5+01:00'", Some("2026-11-20T11:10:56.500Z")),
+        ("timestamp='2026-11-20T12:10:56'", Some("2026-11-20T12:10:56.000Z")),
+        ("timestamp='Sat, 03 Dec 2022 23:10:07 GMT'", Some("2022-12-03T23:10:07.000Z")),
+        ("timestamp='1970-01-01T00:00:00Z'", None),
+        ("timestamp='1970-01-01T01:00:00'", None),
+        ("timestamp='2026-11-20'", None),
+        ("timestamp='yesterday'", None),
+        ("", None),
     ] {
-        assert_eq!(started(without), None, "{without}");
+        assert_eq!(started(attributes).as_deref(), expected, "{attributes}");
     }
     let suite = "<testsuite timestamp='2026-11-20T12:10:56Z'><testcase classname='c' name='n'/></testsuite>";
     assert_eq!(read(Format::Junit, suite).results[0].started_at, None);
@@ -429,6 +442,23 @@ fn suite_counters_are_hints() {
     assert!(hint("tests='3'", "<testsuite><testcase classname='c' name='n'/></testsuite>").is_empty());
     let retried = "<testcase classname='c' name='n'><flakyFailure/><flakyFailure/></testcase>";
     assert!(hint("tests='3'", retried).is_empty(), "surefire counts attempts");
+    let several = "<testcase classname='c' name='n'><failure/><failure/><error/></testcase>";
+    assert!(hint("tests='3'", several).is_empty(), "some count failures");
+    let pytest = "<testsuite name='pytest' tests='9'><testcase classname='c' name='n'/></testsuite>";
+    assert!(problems(&read(Format::Junit, pytest)).is_empty(), "pytest counts subtests");
+
+    let pending = |skipped: usize, seen: &str| {
+        let suites = format!(
+            "<testsuite name='a' tests='3'>{case}</testsuite><testsuite name='b' tests='2'>{case}{seen}</testsuite>"
+        );
+        problems(&read(Format::Junit, &format!("<testsuites skipped='{skipped}'>{suites}</testsuites>")))
+            .len()
+    };
+    assert_eq!(pending(3, ""), 0, "Mocha counts pending tests and leaves them out");
+    assert_eq!(pending(2, ""), 2);
+    assert_eq!(pending(2, "<testcase classname='c' name='m'><skipped/></testcase>"), 1);
+    let two_roots = format!("<testsuites skipped='5'/><testsuite name='s' tests='2'>{case}</testsuite>");
+    assert_eq!(problems(&read(Format::Junit, &two_roots)).len(), 1);
 }
 
 #[test]
@@ -548,4 +578,127 @@ fn failures_without_number_are_limited() {
         assert_eq!((result.earlier.len().max(details), result.outcome), (told, outcome));
         assert_eq!(problems(&report), ["result 1: failures after a hundred of one kind were left out: 4900"]);
     }
+}
+
+#[test]
+fn suite_paths_keep_what_says_where_a_test_belongs() {
+    let path = |names: &[&str]| {
+        let open: String = names.iter().map(|name| format!("<testsuite name='{name}'>")).collect();
+        let text = format!("{open}<testcase classname='c' name='n'/>{}", "</testsuite>".repeat(names.len()));
+        read(Format::Junit, &text).results.remove(0).suite_path
+    };
+    assert_eq!(path(&["Cart", "checkout", "with a voucher"]), ["Cart", "checkout", "with a voucher"]);
+    assert_eq!(path(&["acme.cart", "acme.cart", "c"]), ["acme.cart"]);
+    assert_eq!(
+        path(&["unit tests 2", "v1.2", "chromium", "e2e/run.spec.ts"]),
+        ["unit tests 2", "v1.2", "chromium", "e2e/run.spec.ts"]
+    );
+    for volatile in [
+        "",
+        "Root Suite",
+        "pytest",
+        "nextest-run",
+        "rspec",
+        "0190c1d2-3e4f-7a5b-8c6d-9e0f1a2b3c4d",
+        "run 0190c1d2-3e4f-7a5b-8c6d-9e0f1a2b3c4d",
+        "4711",
+        "2026-11-20",
+        "2026-11-20T12:10:56Z",
+        "job-2026-11-20T12.10-1a2b3c4",
+        "c576a61d26f72ad335660bdaefa4d63306c5752c",
+        "pid 4711",
+        "Job #12",
+        "Randomized with seed 4711",
+        "12:10:56",
+    ] {
+        assert_eq!(path(&[volatile, "Cart"]), ["Cart"], "{volatile}");
+    }
+}
+
+#[test]
+fn shards_of_one_file_are_told_apart_only_by_place() {
+    let case = |shard: &str, child: &str| {
+        format!(
+            "<testsuite name='s' hostname='{shard}'><testcase classname='c' name='n'>{child}</testcase></testsuite>"
+        )
+    };
+    let text = format!("<testsuites>{}{}</testsuites>", case("shard-1", "<failure/>"), case("shard-2", ""));
+    let instances: Vec<u16> =
+        read(Format::Junit, &text).results.iter().map(|result| result.instance).collect();
+    assert_eq!(instances, [0, 0]);
+}
+
+#[test]
+fn memory_is_bounded_by_what_is_kept() {
+    let element = "<failure>".to_owned() + &"text of a failure\n".repeat(20_000) + "</failure>";
+    let report = cases(&format!("<testcase classname='c' name='n'>{}</testcase>", element.repeat(50)));
+    let details = &report.results[0].failure.as_ref().unwrap().details;
+    let kept: usize = details.iter().flat_map(|detail| &detail.expanded).map(|line| line.len() + 1).sum();
+    assert!(details.len() == 50 && kept < 80 * 1024, "{} {kept}", details.len());
+}
+
+#[test]
+fn hostile_names_are_kept_byte_by_byte() {
+    let long = "n".repeat(10_000);
+    for name in [
+        long.as_str(),
+        "../../etc/passwd",
+        "x&apos;; drop table tests; --",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "\u{202E}gpj.exe",
+        "&quot;quoted&quot; {{7*7}} ${x} %s %n",
+        "\u{1F600}\u{200D}\u{0301}",
+    ] {
+        let plain =
+            name.replace("&apos;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+        let result = case(&format!("<testcase classname='{name}' name='{name}'/>"));
+        assert_eq!((result.scope, result.name), (plain.clone(), plain));
+    }
+    let report = cases("<testcase classname='c' name='&#x1B;[31mred&#x1B;[0m \0'/>");
+    assert_eq!(report.results[0].name, "[31mred[0m \u{FFFD}");
+    assert_eq!(report.problems.len(), 2);
+}
+
+#[test]
+fn laughs_are_refused_before_they_are_a_billion() {
+    let entities: String =
+        (1..10).map(|n| format!("<!ENTITY l{n} \"{}\">", format!("&l{};", n - 1).repeat(10))).collect();
+    let text = format!(
+        "<!DOCTYPE l [<!ENTITY l0 \"ha\">{entities}]><testsuite><testcase classname='c' name='&l9;'/></testsuite>"
+    );
+    not_xml(&text);
+    let unused = text.replace("&l9;'", "n'");
+    assert_eq!(read(Format::Junit, &unused).results.len(), 1);
+}
+
+#[test]
+fn reports_of_other_tools_are_named() {
+    for (text, word) in [
+        ("<test-run id='2' testcasecount='1'><test-suite/></test-run>", "NUnit 3"),
+        (
+            "<TestRun xmlns='http://microsoft.com/schemas/VisualStudio/TeamTest/2010'><Results/></TestRun>",
+            "TRX",
+        ),
+        ("<test-results name='a.dll' total='1'><test-suite/></test-results>", "NUnit 2"),
+        ("<assemblies><assembly/></assemblies>", "xUnit.net"),
+        ("<!DOCTYPE html><html></html>", "HTML"),
+    ] {
+        let Malformed::WrongShape(sentence) = refused(Format::Junit, text) else { panic!("{text}") };
+        assert!(sentence.contains(word), "{sentence}");
+    }
+}
+
+#[test]
+fn every_result_is_counted_once() {
+    let report = cases(
+        "<testcase classname='c' name='a'/><testcase name='no class'/><testcase classname='c' name='a\u{1}'/>\
+         <testcase classname='c' name='b'><flakyFailure message='m'/></testcase><testcase classname='c'/>",
+    );
+    assert_eq!((report.total(), report.results.len(), report.rejected), (5, 3, 2));
+    let records: Vec<usize> = report.results.iter().map(|result| result.record).collect();
+    assert_eq!(records, [1, 3, 4]);
+    let repaired: Vec<_> =
+        report.problems.iter().filter(|problem| !problem.rejected).map(|problem| problem.record).collect();
+    assert_eq!(repaired, [Some(3)]);
+    assert_eq!(report.results[2].earlier.len(), 1);
 }

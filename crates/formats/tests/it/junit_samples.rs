@@ -18,7 +18,7 @@ fn check(file: &str, results: &[&str], expected_problems: &[&str]) {
 #[test]
 fn cargo_nextest() {
     check(
-        "cargo-nextest",
+        "nextest/cargo-nextest",
         &[
             "passed | cart-rs | tests::checkout::pays | 0.019 | -",
             "passed | cart-rs | tests::is_flaky | 0.012 | - | before: failed 0.155 thread 'tests::is_flaky' (24475) panicked at src/lib.rs:35:13 [16]",
@@ -33,7 +33,7 @@ fn cargo_nextest() {
 #[test]
 fn gotestsum() {
     check(
-        "gotestsum",
+        "go/gotestsum",
         &[
             "failed | acme.example/cart | TestSumsWronglyOnPurpose | 0 | - | Failed [3]",
             "failed | acme.example/cart | TestHolds/two_words | 0 | - | Failed [3]",
@@ -51,7 +51,7 @@ fn gotestsum() {
 #[test]
 fn gtest() {
     check(
-        "gtest",
+        "gtest/gtest",
         &[
             "passed | Cart | StartsEmpty | 0 | cart_test.cc:6",
             "failed | Cart | SumsWronglyOnPurpose | 0 | cart_test.cc:7 | cart_test.cc:9 [6 5]",
@@ -68,7 +68,7 @@ fn gtest() {
 #[test]
 fn jest_junit_defaults() {
     check(
-        "jest-junit-defaults",
+        "jest-junit/jest-junit-defaults",
         &[
             "passed | Cart starts empty | Cart starts empty | 0.006 | -",
             "failed | Cart sums prices wrongly on purpose | Cart sums prices wrongly on purpose | 0 | - | Error: expect(received).toBe(expected) // Object.is equality [20]",
@@ -89,7 +89,7 @@ fn jest_junit_defaults() {
 #[test]
 fn jest_junit() {
     check(
-        "jest-junit",
+        "jest-junit/jest-junit",
         &[
             "passed | Cart starts empty | Cart starts empty | 0.006 | cart.test.js",
             "failed | Cart sums prices wrongly on purpose | Cart sums prices wrongly on purpose | 0.001 | cart.test.js | Error: expect(received).toBe(expected) // Object.is equality [20]",
@@ -110,7 +110,7 @@ fn jest_junit() {
 #[test]
 fn mocha_junit_reporter() {
     check(
-        "mocha-junit-reporter",
+        "mocha/mocha-junit-reporter",
         &[
             "passed | starts empty | Cart starts empty | 0 | /builds/acme/cart-js/mocha/cart.spec.js",
             "failed | sums prices wrongly on purpose | Cart sums prices wrongly on purpose | 0.002 | /builds/acme/cart-js/mocha/cart.spec.js | Expected values to be strictly equal: [11]",
@@ -119,14 +119,14 @@ fn mocha_junit_reporter() {
             "passed | waits a little | Cart checkout waits a little | 0.013 | /builds/acme/cart-js/mocha/cart.spec.js",
             r#"failed | "before all" hook for "never starts" | Cart broken hook "before all" hook for "never starts" | 0 | /builds/acme/cart-js/mocha/cart.spec.js | no database [3]"#,
         ],
-        &[r#"the suite "Cart" says 5 tests, the file holds 3"#],
+        &[],
     );
 }
 
 #[test]
 fn playwright_junit() {
     check(
-        "playwright-junit",
+        "playwright/playwright-junit",
         &[
             "passed | cart.spec.js | Cart › starts empty | 0.011 | -",
             "failed | cart.spec.js | Cart › sums prices wrongly on purpose | 0.029 | - | expect(received).toBe(expected) // Object.is equality [35]",
@@ -141,7 +141,7 @@ fn playwright_junit() {
 #[test]
 fn pytest_xunit1() {
     check(
-        "pytest-xunit1",
+        "pytest/pytest-xunit1",
         &[
             "passed | tests.test_cart | test_empty_cart_costs_nothing | 0 | tests/test_cart.py:14",
             "failed | tests.test_cart | test_total_is_wrong_on_purpose | 0.001 | tests/test_cart.py:18 | AssertionError: three apples at 0.50 [11]",
@@ -166,7 +166,7 @@ fn pytest_xunit1() {
 #[test]
 fn pytest_xunit2() {
     check(
-        "pytest-xunit2",
+        "pytest/pytest-xunit2",
         &[
             "error |  | tests.test_broken_import | 0 | - | collection failure [10]",
             "failed | tests.test_subtests | test_many_prices | 0.005 | - | assert 2 != 2 [9 1]",
@@ -186,14 +186,14 @@ fn pytest_xunit2() {
             r#"failed | tests.test_cart.TestCheckout | test_setup_error | 0 | - | failed on setup with "RuntimeError: gateway fixture exploded" [8]"#,
             r#"failed | tests.test_cart.TestCheckout | test_teardown_error | 0 | - | failed on teardown with "RuntimeError: could not close the till" [9]"#,
         ],
-        &[r#"the suite "pytest" says 19 tests, the file holds 17"#],
+        &[],
     );
 }
 
 #[test]
 fn rspec_junit() {
     check(
-        "rspec-junit",
+        "rspec/rspec-junit",
         &[
             "passed | cart_spec | Cart starts empty | 0.004366 | ./cart_spec.rb",
             "failed | cart_spec | Cart sums prices wrongly on purpose | 0.017329 | ./cart_spec.rb | expected: 5 [7]",
@@ -208,7 +208,7 @@ fn rspec_junit() {
 #[test]
 fn surefire() {
     check(
-        "surefire",
+        "surefire/surefire",
         &[
             "failed | com.acme.cart.CartTest | throwsOutOfTheTest | 0.022 | - | till is closed <&> &#27;[31mred&#27;[0m [2] | before: failed - till is closed <&> &#27;[31mred&#27;[0m [2]",
             "passed | com.acme.cart.CartTest | startsEmpty | 0.001 | -",
@@ -225,7 +225,7 @@ fn surefire() {
 #[test]
 fn vitest_junit() {
     check(
-        "vitest-junit",
+        "vitest/vitest-junit",
         &[
             "passed | cart.test.mjs | Cart > starts empty | 0.001999 | -",
             "failed | cart.test.mjs | Cart > sums prices wrongly on purpose | 0.003869 | - | expected 6 to be 5 // Object.is equality [9]",
@@ -239,7 +239,7 @@ fn vitest_junit() {
 
 #[test]
 fn nextest_says_when_each_attempt_began() {
-    let report = sample("cargo-nextest");
+    let report = sample("nextest/cargo-nextest");
     let result = &report.results[4];
     let begun = |at: Option<casebook_model::time::Timestamp>| at.unwrap().to_rfc3339_millis();
     assert_eq!(begun(result.earlier[0].started_at), "2026-11-20T11:10:56.985Z");
@@ -249,19 +249,19 @@ fn nextest_says_when_each_attempt_began() {
 
 #[test]
 fn texts_are_complete() {
-    let gtest = sample("gtest");
+    let gtest = sample("gtest/gtest");
     let failure = gtest.results[1].failure.as_ref().unwrap();
     assert_eq!(failure.reason.as_deref().unwrap().lines().count(), 6);
     assert_eq!(failure.details[1].expanded[0], "cart_test.cc:10");
     assert_eq!(failure.details[1].expanded[4], r#"second failure <tag> & "quotes""#);
 
-    let nextest = sample("cargo-nextest");
+    let nextest = sample("nextest/cargo-nextest");
     let text = &nextest.results[4].failure.as_ref().unwrap().details[0].expanded;
     assert_eq!(text[1], "assertion `left == right` failed: left is <really> six & not five");
     assert!(text[19].starts_with("   7: <fn() -> core::result::Result<(), alloc::string::String>"));
     assert!(text.last().unwrap().starts_with("note: Some details are omitted"));
 
-    let rspec = sample("rspec-junit");
+    let rspec = sample("rspec/rspec-junit");
     let reason = rspec.results[1].failure.as_ref().unwrap().reason.as_deref();
     assert_eq!(reason, Some("\nexpected: 5\n     got: 6\n\n(compared using ==)\n"));
 }

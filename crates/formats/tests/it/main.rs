@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop where it fails, in its helpers as well")]
 
 mod buildkite_json;
+mod junit_producers;
 mod junit_rules;
 mod junit_samples;
 mod native;
 mod redaction;
 mod robustness;
+mod sniffing;
 
 use casebook_formats::{Format, Malformed, Options, parse};
 use casebook_model::failure::Failure;

@@ -285,7 +285,7 @@ fn go() {
         ]
     );
     assert_eq!(report.results[0].started_at.unwrap().as_microseconds(), 1_795_173_053_100_001);
-    let junit = sample(Format::Junit, "gotestsum.xml", &Options::default());
+    let junit = sample(Format::Junit, "go/gotestsum.xml", &Options::default());
     let names = |report: &Report| -> BTreeSet<_> {
         report.results.iter().map(|result| (result.scope.clone(), result.name.clone())).collect()
     };
@@ -338,7 +338,7 @@ fn too_many_results_in_any_format() {
         (Format::PlaywrightJson, "playwright.json", 11),
         (Format::CucumberJson, "cucumber-js.json", 6),
         (Format::GoJsonl, "go-test.jsonl", 5),
-        (Format::Junit, "surefire.xml", 7),
+        (Format::Junit, "surefire/surefire.xml", 7),
     ] {
         let bytes = std::fs::read(format!("samples/{format}/{file}")).unwrap();
         assert_eq!(
