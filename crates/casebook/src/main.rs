@@ -2,17 +2,21 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through its output")]
 
+mod configuration;
 mod database;
 mod demo;
 mod serve;
 mod suite;
 mod token;
+mod upload;
 mod user;
 
 use casebook_storage::InvalidDatabaseUrl;
 use clap::{Parser, Subcommand};
+use configuration::NotParsed;
 use std::error::Error;
 use std::io::{self, ErrorKind::BrokenPipe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Uploads are parsed on many threads; the system's allocator keeps the memory of each (`docs/performance.md`).
@@ -23,6 +27,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "casebook", version, max_term_width = 100)]
 struct Arguments {
+    /// File with values for options that neither flags nor variables give [default: casebook.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "CASEBOOK_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -33,6 +40,8 @@ enum Command {
     Serve(serve::Serve),
     /// Serve a fresh database filled with the results of a generated project
     Demo(demo::Demo),
+    /// Send test reports to a server
+    Upload(upload::Upload),
     /// Make, change and list suites
     Suite(suite::SuiteCommand),
     /// Make, list and revoke tokens
@@ -45,13 +54,18 @@ enum Command {
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match configuration::arguments() {
         Ok(arguments) => arguments,
-        Err(error) => return wrong_usage(&error),
+        Err(NotParsed::Usage(error)) => return wrong_usage(&error),
+        Err(NotParsed::File(error)) => {
+            eprintln!("error: {}", sentence(&error));
+            return ExitCode::from(2);
+        }
     };
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
+        Command::Upload(command) => return command.run(),
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),
