@@ -40,8 +40,7 @@ enum Command {
     Serve(serve::Serve),
     /// Serve a fresh database filled with the results of a generated project
     Demo(demo::Demo),
-    /// Send test reports to a server
-    Upload(upload::Upload),
+    Upload(Box<upload::Upload>),
     /// Make, change and list suites
     Suite(suite::SuiteCommand),
     /// Make, list and revoke tokens

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Sends test reports to a server, in parts if they are large, and prints the address of their run.
+/// Send test reports to a server
 ///
-/// Formats are told by content: JUnit XML, Buildkite's JSON, and the reports of Jest, Vitest, RSpec, Playwright, Cucumber and
+/// Prints the address of their run. Large reports go in parts. Formats are told by content: JUnit XML, Buildkite's JSON, and the reports of Jest, Vitest, RSpec, Playwright, Cucumber and
 /// Go. What is known of the run comes from the variables of the CI system, else from git. Sending the same reports again
 /// changes nothing.
 ///
@@ -71,7 +71,13 @@ struct Connection {
     #[arg(long, value_name = "SECONDS", default_value = "120", env = "CASEBOOK_RETRY_FOR", value_parser = 0..=86_400)]
     retry_for: i64,
     /// Wait before the first further attempt
-    #[arg(long, value_name = "MILLISECONDS", default_value = "500", env = "CASEBOOK_RETRY_DELAY_MS", hide = true)]
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        default_value = "500",
+        env = "CASEBOOK_RETRY_DELAY_MS",
+        hide = true
+    )]
     #[arg(value_parser = 0..=60_000)]
     retry_delay_ms: i64,
 }
@@ -191,7 +197,7 @@ impl Upload {
         for problem in &found.problems {
             eprintln!("{}", plain(problem));
         }
-        let mut speaker = Speaker::new(self.quiet, self.dry_run);
+        let speaker = Speaker::new(self.quiet, self.dry_run);
         let summaries = upload(
             &found.files,
             &company,
@@ -229,7 +235,8 @@ impl Upload {
         if let Some(started_at) = &self.run.started_at {
             add("started_at", started_at);
         }
-        let folder = std::env::current_dir().ok().and_then(|folder| folder.into_os_string().into_string().ok());
+        let folder =
+            std::env::current_dir().ok().and_then(|folder| folder.into_os_string().into_string().ok());
         if let Some(folder) = &folder {
             add("cwd", folder);
         }
@@ -256,11 +263,16 @@ impl Run {
 impl Connection {
     fn client(&self, variables: &BTreeMap<String, String>) -> Result<Client, Unready> {
         let usage = |error: &dyn std::error::Error| Unready::Usage(error.to_string());
-        let server = match self.server.as_deref().or_else(|| variables.get("CASEBOOK_URL").map(String::as_str)) {
-            None => return Err(Unready::Usage("name the server with --server or CASEBOOK_SERVER".to_owned())),
-            Some("") => return Err(Unready::Unconfigured("the server's address is empty".to_owned())),
-            Some(server) => ServerAddress::parse(server).map_err(|error| usage(&error))?,
-        };
+        let server =
+            match self.server.as_deref().or_else(|| variables.get("CASEBOOK_URL").map(String::as_str)) {
+                None => {
+                    return Err(Unready::Usage(
+                        "name the server with --server or CASEBOOK_SERVER".to_owned(),
+                    ));
+                }
+                Some("") => return Err(Unready::Unconfigured("the server's address is empty".to_owned())),
+                Some(server) => ServerAddress::parse(server).map_err(|error| usage(&error))?,
+            };
         let seconds = |seconds: i64| Duration::from_secs(seconds.unsigned_abs());
         let first_wait = Duration::from_millis(self.retry_delay_ms.unsigned_abs());
         let settings = Settings {
@@ -280,7 +292,10 @@ impl Connection {
             Some(token) => token.clone(),
             None => match self.token_file.as_ref().filter(|file| !file.as_os_str().is_empty()) {
                 Some(file) => std::fs::read_to_string(file).map_err(|error| {
-                    Unready::Unconfigured(format!("the token's file {} cannot be read: {error}", file.display()))
+                    Unready::Unconfigured(format!(
+                        "the token's file {} cannot be read: {error}",
+                        file.display()
+                    ))
                 })?,
                 None => {
                     let sentence = "there is no token: put it into CASEBOOK_TOKEN, or name a file that holds it with --token-file";
@@ -288,7 +303,8 @@ impl Connection {
                 }
             },
         };
-        Token::new(&text).ok_or_else(|| Unready::Unconfigured("the token is empty, or is no token".to_owned()))
+        Token::new(&text)
+            .ok_or_else(|| Unready::Unconfigured("the token is empty, or is no token".to_owned()))
     }
 }
 
@@ -353,9 +369,9 @@ impl Speaker {
     fn sum(&self, summaries: &[FileSummary], others: usize) {
         let files = count(summaries.len(), "file");
         let problems: usize = summaries.iter().map(|summary| summary.shortfalls.len()).sum();
-        let (queued, skipped) = summaries.iter().fold((0, 0), |(queued, skipped), summary| {
-            (queued + summary.queued, skipped + summary.skipped)
-        });
+        let (queued, skipped) = summaries
+            .iter()
+            .fold((0, 0), |(queued, skipped), summary| (queued + summary.queued, skipped + summary.skipped));
         let others = match others {
             0 => String::new(),
             others => format!("; {} in the folders are no reports", count(others, "file")),

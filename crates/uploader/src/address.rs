@@ -16,7 +16,9 @@ pub struct ServerAddress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
     /// It is no address of the web.
-    #[error("the server's address must be https://HOST or http://HOST, with a port and a path if there are any")]
+    #[error(
+        "the server's address must be https://HOST or http://HOST, with a port and a path if there are any"
+    )]
     NoAddress,
     /// It holds user or password.
     #[error("the server's address must not hold credentials: put the token into CASEBOOK_TOKEN")]
@@ -95,7 +97,8 @@ impl ServerAddress {
         let is_plain = uri.scheme_str() == Some("http");
         let port = |port: Option<u16>, is_https: bool| port.unwrap_or(if is_https { 443 } else { 80 });
         // The same place, or the encrypted one of the same host.
-        let is_same = port(authority.port_u16(), is_https) == port(self.port, self.is_https) && is_https == self.is_https;
+        let is_same = port(authority.port_u16(), is_https) == port(self.port, self.is_https)
+            && is_https == self.is_https;
         let is_upgrade = is_https && !self.is_https;
         let is_host = authority.host().eq_ignore_ascii_case(&self.host) && !authority.as_str().contains('@');
         (is_host && (is_https || is_plain) && (is_same || is_upgrade)).then(|| location.to_owned())
@@ -118,7 +121,9 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
             Some(inner) => is_private(IpAddr::V4(inner)),
-            None => address == Ipv6Addr::LOCALHOST || address.is_unique_local() || address.is_unicast_link_local(),
+            None => {
+                address == Ipv6Addr::LOCALHOST || address.is_unique_local() || address.is_unicast_link_local()
+            }
         },
     }
 }
@@ -145,8 +150,13 @@ mod tests {
     fn addresses_are_read() {
         assert_eq!(parse("https://casebook.example").uploads(), "https://casebook.example/v1/uploads");
         assert_eq!(parse("http://[::1]:9405/").uploads(), "http://[::1]:9405/v1/uploads");
-        assert_eq!(parse("https://CI.example/casebook/v1/uploads").uploads(), "https://ci.example/casebook/v1/uploads");
-        for wrong in ["", "casebook.example", "ftp://casebook.example", "https://", "https://a?b", "https://a#b"] {
+        assert_eq!(
+            parse("https://CI.example/casebook/v1/uploads").uploads(),
+            "https://ci.example/casebook/v1/uploads"
+        );
+        for wrong in
+            ["", "casebook.example", "ftp://casebook.example", "https://", "https://a?b", "https://a#b"]
+        {
             assert_eq!(ServerAddress::parse(wrong), Err(InvalidAddress::NoAddress), "{wrong}");
         }
         let secret = ServerAddress::parse("https://x:s3cret@casebook.example").unwrap_err();
@@ -156,13 +166,23 @@ mod tests {
     #[test]
     fn private_places_are_known() {
         let is_private = |text: &str| parse(text).is_private().unwrap();
-        for private in ["http://127.0.0.1:1", "http://localhost", "http://10.1.2.3", "http://192.168.0.9", "http://[::1]"] {
+        for private in [
+            "http://127.0.0.1:1",
+            "http://localhost",
+            "http://10.1.2.3",
+            "http://192.168.0.9",
+            "http://[::1]",
+        ] {
             assert!(is_private(private), "{private}");
         }
-        for private in ["http://172.20.0.1", "http://169.254.1.1", "http://[fd00::1]", "http://[::ffff:10.0.0.1]"] {
+        for private in
+            ["http://172.20.0.1", "http://169.254.1.1", "http://[fd00::1]", "http://[::ffff:10.0.0.1]"]
+        {
             assert!(is_private(private), "{private}");
         }
-        for public in ["http://8.8.8.8", "http://172.32.0.1", "http://[2001:db8::1]", "http://[::ffff:8.8.8.8]"] {
+        for public in
+            ["http://8.8.8.8", "http://172.32.0.1", "http://[2001:db8::1]", "http://[::ffff:8.8.8.8]"]
+        {
             assert!(!is_private(public), "{public}");
         }
     }
@@ -174,7 +194,12 @@ mod tests {
         assert_eq!(follow("/b/v1/uploads").unwrap(), "http://casebook.example:8080/b/v1/uploads");
         assert!(follow("http://casebook.example:8080/x").is_some());
         assert!(follow("https://Casebook.example/x").is_some());
-        for other in ["https://other.example/x", "//other.example/x", "http://casebook.example/x", "ftp://casebook.example:8080/"] {
+        for other in [
+            "https://other.example/x",
+            "//other.example/x",
+            "http://casebook.example/x",
+            "ftp://casebook.example:8080/",
+        ] {
             assert_eq!(follow(other), None, "{other}");
         }
         assert_eq!(follow("http://u:p@casebook.example:8080/x"), None);

@@ -158,14 +158,14 @@ impl RunEnvironment {
 }
 
 /// A random UUID (version 4), the key of a run that nobody has named.
+///
+/// # Panics
+/// The operating system gives no random bytes; every run would be one run then.
 #[must_use]
 pub fn unique_key() -> String {
     let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        // Without random bytes, the process and its start are still its own.
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        bytes = (since.as_nanos() ^ u128::from(std::process::id()) << 96).to_le_bytes();
-    }
+    #[expect(clippy::expect_used, reason = "without random bytes no run can be told from another")]
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     let key = crate::cutting::uuid(&bytes);
     // The version is the only difference to the ids made of content.
     format!("{}4{}", &key[..14], &key[15..])
@@ -194,7 +194,8 @@ impl Variables {
 
     /// The event that started a workflow of GitHub's kind: the commit that was pushed, not the merge that is tested.
     fn read_event(&mut self, read: &dyn Fn(&str) -> Option<String>) {
-        if self.get("GITHUB_ACTIONS").or(self.get("GITEA_ACTIONS")).or(self.get("FORGEJO_ACTIONS")).is_none() {
+        if self.get("GITHUB_ACTIONS").or(self.get("GITEA_ACTIONS")).or(self.get("FORGEJO_ACTIONS")).is_none()
+        {
             return;
         }
         let text = self.get("GITHUB_EVENT_PATH").and_then(read);
@@ -259,4 +260,3 @@ impl Variables {
         Some(filled)
     }
 }
-

@@ -99,7 +99,9 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The credential is not accepted; nothing else will be.
-    #[error("the server does not accept the token ({0}): check CASEBOOK_TOKEN, and that its scope is upload or more")]
+    #[error(
+        "the server does not accept the token ({0}): check CASEBOOK_TOKEN, and that its scope is upload or more"
+    )]
     Credential(u16),
     /// What answers there takes no uploads; nothing else will be taken.
     #[error("{0}")]

@@ -115,7 +115,9 @@ impl Search {
         }
         let paths = match glob::glob(argument) {
             Ok(paths) => paths,
-            Err(error) => return self.found.problems.push(format!("{argument}: this is no pattern: {}", error.msg)),
+            Err(error) => {
+                return self.found.problems.push(format!("{argument}: this is no pattern: {}", error.msg));
+            }
         };
         let before = self.seen.len();
         let mut matched = false;
@@ -126,7 +128,9 @@ impl Search {
                     matched = true;
                     self.add(&path);
                 }
-                Err(error) => self.found.problems.push(format!("{}: {}", error.path().display(), error.error())),
+                Err(error) => {
+                    self.found.problems.push(format!("{}: {}", error.path().display(), error.error()));
+                }
             }
         }
         if !matched && self.seen.len() == before {

@@ -26,7 +26,11 @@ pub(crate) fn write(part: &Part, file_name: &str, fields: &[(String, String)]) -
     let mut form = Vec::with_capacity(part.bytes.len() + 4096);
     let quoted = |text: &str| text.replace(['"', '\r', '\n', '\\'], "_");
     let mut field = |name: &str, value: &str| {
-        write!(form, "--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n", quoted(name))
+        write!(
+            form,
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n",
+            quoted(name)
+        )
     };
     field("format", part.format.as_str())?;
     for (name, value) in fields {

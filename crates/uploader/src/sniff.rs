@@ -75,7 +75,10 @@ fn is_junit(mut text: &str) -> bool {
 fn is_go(text: &str) -> bool {
     let is_event = |line: &str| {
         let event: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(line).ok();
-        event.is_some_and(|event| event.contains_key("Action") && (event.contains_key("Package") || event.contains_key("ImportPath")))
+        event.is_some_and(|event| {
+            event.contains_key("Action")
+                && (event.contains_key("Package") || event.contains_key("ImportPath"))
+        })
     };
     text.lines().take(50).any(is_event)
 }

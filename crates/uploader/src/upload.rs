@@ -31,7 +31,9 @@ impl Company {
 
     /// What the server, too, looks at to tell a report that is sent again from an equal one of another job.
     fn circumstances(&self) -> Circumstances {
-        let entry = |name: &str| self.run_env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let entry = |name: &str| {
+            self.run_env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        };
         let known = ["job_id", "shard", "branch", "commit_sha"].map(|name| entry(name).unwrap_or_default());
         let tags = self.tags.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
         let parts: Vec<&str> = known.into_iter().chain(tags).collect();
@@ -113,7 +115,8 @@ pub fn upload(
             summary.is_last = true;
             summary.fall_short(Shortfall::NotSent, "not sent".to_owned());
         } else {
-            let mut tell = |results| watch(&Progress { file: file.name(), number: index + 1, of: files.len(), results });
+            let mut tell =
+                |results| watch(&Progress { file: file.name(), number: index + 1, of: files.len(), results });
             tell(0);
             send_file(file, company, client.as_deref_mut(), &mut summary, &mut tell);
         }
@@ -148,7 +151,9 @@ fn send_file(
 ) {
     summary.format = match company.format.map_or_else(|| file.format(), |format| Ok(Some(format))) {
         Ok(format) => format,
-        Err(error) => return summary.fall_short(Shortfall::Unreadable, format!("it cannot be read: {error}")),
+        Err(error) => {
+            return summary.fall_short(Shortfall::Unreadable, format!("it cannot be read: {error}"));
+        }
     };
     let Some(format) = summary.format else {
         return summary.fall_short(Shortfall::UnknownFormat, unknown_format());
@@ -213,7 +218,10 @@ fn send_part(
             return summary.fall_short(Shortfall::NotSent, refusal.to_string());
         }
         let results = part.results;
-        summary.fall_short(Shortfall::Refused, format!("part {} with {results} results: {refusal}", part.number));
+        summary.fall_short(
+            Shortfall::Refused,
+            format!("part {} with {results} results: {refusal}", part.number),
+        );
     }
 }
 

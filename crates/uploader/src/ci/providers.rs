@@ -221,7 +221,9 @@ pub const PROVIDERS: &[Provider] = &[
         key: &["$APPVEYOR_BUILD_ID", "$APPVEYOR_JOB_ID"],
         number: &["$APPVEYOR_BUILD_NUMBER"],
         job_id: &["$APPVEYOR_JOB_ID"],
-        url: &["$APPVEYOR_URL/project/$APPVEYOR_ACCOUNT_NAME/$APPVEYOR_PROJECT_SLUG/builds/$APPVEYOR_BUILD_ID"],
+        url: &[
+            "$APPVEYOR_URL/project/$APPVEYOR_ACCOUNT_NAME/$APPVEYOR_PROJECT_SLUG/builds/$APPVEYOR_BUILD_ID",
+        ],
         message: &["$APPVEYOR_REPO_COMMIT_MESSAGE"],
         check: &["$APPVEYOR_JOB_NAME"],
         ..NOTHING

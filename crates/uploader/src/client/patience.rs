@@ -101,7 +101,10 @@ mod tests {
     fn delays_are_read() {
         let delay = |headers: &[(&'static str, &str)]| {
             let headers = headers.iter().map(|(name, value)| {
-                (ureq::http::HeaderName::from_static(name), value.parse().unwrap_or_else(|_| panic!("{value}")))
+                (
+                    ureq::http::HeaderName::from_static(name),
+                    value.parse().unwrap_or_else(|_| panic!("{value}")),
+                )
             });
             asked_delay(&headers.collect())
         };

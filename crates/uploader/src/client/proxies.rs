@@ -55,7 +55,8 @@ fn covers(entry: &str, host: &str) -> bool {
     if entry == "*" {
         return true;
     }
-    let entry = entry.split_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(entry, |(name, _)| name);
+    let entry =
+        entry.split_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(entry, |(name, _)| name);
     if let (Some((network, length)), Ok(address)) = (entry.split_once('/'), host.parse::<IpAddr>()) {
         return match (network.parse(), length.parse::<u32>()) {
             (Ok(network), Ok(length)) => is_in_network(address, network, length),
@@ -85,7 +86,8 @@ mod tests {
     use super::*;
 
     fn proxy(variables: &[(&str, &str)], server: &str) -> Option<String> {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let server = ServerAddress::parse(server).unwrap_or_else(|error| panic!("{error}"));
         let proxy = Proxies::from_variables(&variables).for_server(&server);
         proxy.unwrap_or_else(|error| panic!("{error}")).map(|proxy| proxy.host().to_owned())
@@ -93,7 +95,11 @@ mod tests {
 
     #[test]
     fn the_scheme_chooses_the_proxy() {
-        let both = [("HTTPS_PROXY", "http://secure:1"), ("HTTP_PROXY", "http://plain:1"), ("ALL_PROXY", "http://all:1")];
+        let both = [
+            ("HTTPS_PROXY", "http://secure:1"),
+            ("HTTP_PROXY", "http://plain:1"),
+            ("ALL_PROXY", "http://all:1"),
+        ];
         assert_eq!(proxy(&both, "https://casebook.example").unwrap(), "secure");
         assert_eq!(proxy(&both, "http://casebook.example").unwrap(), "plain");
         assert_eq!(proxy(&both[2..], "https://casebook.example").unwrap(), "all");
@@ -107,7 +113,8 @@ mod tests {
         let without = |entries: &str, server: &str| {
             proxy(&[("ALL_PROXY", "http://all:1"), ("NO_PROXY", entries)], server).is_none()
         };
-        for entries in ["*", "casebook.example", "a,.example", "example", "*.example", "casebook.example:443"] {
+        for entries in ["*", "casebook.example", "a,.example", "example", "*.example", "casebook.example:443"]
+        {
             assert!(without(entries, "https://casebook.example"), "{entries}");
         }
         for entries in ["", "sebook.example", "other.example", "10.0.0.0/8"] {

@@ -88,7 +88,9 @@ impl<R: Read> Events<R> {
         let text = String::from_utf8_lossy(line);
         let event: Event<'_> = match serde_json::from_str(&text) {
             Ok(event) => event,
-            Err(error) if error.is_eof() && !text.trim().is_empty() && !line.ends_with(b"\n") && self.events > 0 => {
+            Err(error)
+                if error.is_eof() && !text.trim().is_empty() && !line.ends_with(b"\n") && self.events > 0 =>
+            {
                 self.remarks.break_off("its last line breaks off");
                 return false;
             }
@@ -100,7 +102,8 @@ impl<R: Read> Events<R> {
         };
         self.events += 1;
         let package = event.package.map_or("", RawValue::get);
-        let Some(test) = event.test.map(RawValue::get).filter(|test| !matches!(*test, "null" | "\"\"")) else {
+        let Some(test) = event.test.map(RawValue::get).filter(|test| !matches!(*test, "null" | "\"\""))
+        else {
             // Without the test that failed, it would look like a package that failed without one.
             if event.action.get() != "\"fail\"" || self.failed.get(package).is_none_or(|told| *told) {
                 add(line, &mut piece.bytes);

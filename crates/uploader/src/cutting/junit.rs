@@ -51,7 +51,9 @@ impl<R: Read> Cases<R> {
             match taken {
                 Ok(false) => {}
                 Ok(true) => return Ok(Some(self.walk.cut())),
-                Err(why) if self.walk.roots == 0 => return Err(Unreadable::Malformed(format!("not XML: {why}"))),
+                Err(why) if self.walk.roots == 0 => {
+                    return Err(Unreadable::Malformed(format!("not XML: {why}")));
+                }
                 Err(why) => {
                     self.remarks.break_off(why);
                     return Ok(Some(self.end()));

@@ -130,7 +130,8 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn has_uuid(&self) -> bool {
-        let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok().filter(|id| !id.is_empty());
+        let text =
+            |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok().filter(|id| !id.is_empty());
         let id = self.id.and_then(text).or_else(|| self.external_id.and_then(text));
         id.as_deref().and_then(parse_uuid).is_some()
     }

@@ -29,7 +29,8 @@ pub(super) fn translate(
     let mut bytes = Vec::new();
     source.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > LARGEST {
-        let sentence = format!("it is larger than {LARGEST} bytes: let the tests write several {format} reports");
+        let sentence =
+            format!("it is larger than {LARGEST} bytes: let the tests write several {format} reports");
         return Err(Unreadable::Malformed(sentence));
     }
     let options = Options {
@@ -100,7 +101,8 @@ fn object(
     if let Some(Failure { reason, details }) = failure {
         set("failure_reason", json!(reason));
         let details = details.iter();
-        let details = details.map(|detail| json!({"expanded": detail.expanded, "backtrace": detail.backtrace}));
+        let details =
+            details.map(|detail| json!({"expanded": detail.expanded, "backtrace": detail.backtrace}));
         set("failure_expanded", details.collect());
     }
     if !result.tags.is_empty() {
