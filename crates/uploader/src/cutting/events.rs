@@ -3,6 +3,7 @@
 use super::{Limits, Piece, Remarks, Unreadable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read};
 
@@ -85,7 +86,10 @@ impl<R: Read> Events<R> {
 
     /// Takes a line; whether the part is full.
     fn take(&mut self, line: &[u8], piece: &mut Piece) -> bool {
+        // The server takes UTF-8 alone.
         let text = String::from_utf8_lossy(line);
+        self.remarks.changed |= matches!(text, Cow::Owned(_));
+        let line = text.as_bytes();
         let event: Event<'_> = match serde_json::from_str(&text) {
             Ok(event) => event,
             Err(error)

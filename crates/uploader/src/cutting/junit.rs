@@ -71,7 +71,7 @@ impl<R: Read> Cases<R> {
 
     fn end(&mut self) -> Piece {
         self.ended = true;
-        self.walk.close_part()
+        self.walk.close_part(self.walk.open.len())
     }
 }
 
@@ -83,6 +83,8 @@ struct Open {
     at: usize,
     /// To be repeated, whole elements.
     properties: Vec<u8>,
+    /// A testcase in it has been put into a part.
+    holds_cases: bool,
 }
 
 /// What is being read inside of the innermost [`Open`].
@@ -230,7 +232,7 @@ impl Walk {
                 return Err(too_deep());
             }
             let (name, tag) = (tag.name.to_vec(), tag.bytes.to_vec());
-            self.open.push(Open { name, tag, at, properties: Vec::new() });
+            self.open.push(Open { name, tag, at, properties: Vec::new(), holds_cases: false });
         }
         Ok(false)
     }
@@ -350,20 +352,28 @@ impl Walk {
         self.part.extend_from_slice(case);
         self.part.push(b'\n');
         self.results += 1;
+        for open in &mut self.open {
+            open.holds_cases = true;
+        }
     }
 
-    /// Ends the part in the middle of the open suites.
+    /// Ends the part in the middle of the open suites. Those that have not begun to hold testcases begin in the next part.
     fn cut(&mut self) -> Piece {
-        for open in &mut self.open {
+        let begun = self.open.iter().take_while(|open| open.holds_cases).count();
+        if let Some(open) = self.open.get(begun) {
+            self.part.truncate(open.at);
+        }
+        for open in &mut self.open[..begun] {
             let end = open.at + open.tag.len();
             blank_counter(&mut self.part[open.at..end]);
             blank_counter(&mut open.tag);
         }
-        self.close_part()
+        self.close_part(begun)
     }
 
-    fn close_part(&mut self) -> Piece {
-        for open in self.open.iter().rev() {
+    /// Closes as many suites as are open in the part.
+    fn close_part(&mut self, open: usize) -> Piece {
+        for open in self.open[..open].iter().rev() {
             close(&open.name, &mut self.part);
         }
         let piece = Piece { bytes: std::mem::take(&mut self.part), results: self.results };

@@ -204,11 +204,17 @@ impl<R: Read> Markup<R> {
             }
         };
         let bytes = self.take(length);
-        match bytes {
-            [b'<', b'/', name @ .., b'>'] => Ok(Piece::End(bytes, name.trim_ascii())),
-            [b'<', b'>'] => Err(Stop::Broken("it holds a tag without a name")),
-            _ => Ok(Piece::Start(Tag::new(bytes))),
-        }
+        let piece = match bytes {
+            [b'<', b'/', name @ .., b'>'] => Piece::End(bytes, name.trim_ascii()),
+            _ => Piece::Start(Tag::new(bytes)),
+        };
+        // What is taken over into a part must be a tag for every reader.
+        let (Piece::End(_, name) | Piece::Start(Tag { name, .. })) = piece else { return Ok(piece) };
+        let is_name = name
+            .first()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':' | 0x80..))
+            && !name.iter().any(|byte| byte.is_ascii_whitespace() || b"<>\"'=&/".contains(byte));
+        if is_name { Ok(piece) } else { Err(Stop::Broken("it holds a tag without a name")) }
     }
 
     /// What is there of a section that ends with `mark`.

@@ -7,6 +7,7 @@ use super::{Ids, Limits, Piece, Remarks, Unreadable};
 use casebook_model::public_id::parse_uuid;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 /// Bytes read at a time.
@@ -95,6 +96,11 @@ impl<R: Read> Objects<R> {
     /// Gives a member an id if it needs one; whether it can be sent at all.
     fn complete(&mut self, member: &mut Vec<u8>) -> bool {
         let id = self.ids.after(member);
+        // The server takes UTF-8 alone.
+        if let Cow::Owned(repaired) = String::from_utf8_lossy(member) {
+            *member = repaired.into_bytes();
+            self.remarks.changed = true;
+        }
         let text = String::from_utf8_lossy(member);
         let known: Option<Known<'_>> =
             if text.starts_with('{') { serde_json::from_str(&text).ok() } else { None };

@@ -61,9 +61,7 @@ pub(super) fn translate(
 /// A result and, before it, its earlier attempts.
 fn objects(result: &ReportedResult) -> Vec<Value> {
     let earlier = result.earlier.iter().map(|attempt| {
-        let mut object = object(result, attempt.outcome, attempt.duration_us, Some(&attempt.failure));
-        object.remove("tags");
-        Value::Object(object)
+        Value::Object(object(result, attempt.outcome, attempt.duration_us, Some(&attempt.failure)))
     });
     let last = object(result, result.outcome, result.duration_us, result.failure.as_ref());
     earlier.chain([Value::Object(last)]).collect()
