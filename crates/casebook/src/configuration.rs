@@ -1,4 +1,4 @@
-//! Options from flags, variables and `casebook.toml`: flags win, then variables, then the file.
+//! Options from flags, variables and `casebook.toml`: flags win, then variables, then the file. Empty variables say nothing.
 //!
 //! The file's values become the defaults of the options, after every one of them, also those of other commands, has been
 //! held against the definition of its option. `docs/configuration.md` is made from the same definitions.
@@ -38,13 +38,13 @@ impl From<clap::Error> for NotParsed {
 
 /// What the command line, the environment and the file say.
 pub(crate) fn arguments() -> Result<Arguments, NotParsed> {
-    let command = Arguments::command();
+    let command = without_empty_variables(Arguments::command());
     // What is given on the command line decides about the rest. Help needs no file.
     let Ok(given) = command.clone().ignore_errors(true).try_get_matches() else {
         return Ok(Arguments::try_parse_from_command(command)?);
     };
-    let path = given.get_one::<PathBuf>("config").filter(|path| !path.as_os_str().is_empty());
-    let path = path.cloned().or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+    let path = given.get_one::<PathBuf>("config").cloned();
+    let path = path.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
     let file = match path {
         Some(path) => File::read(&path, &command).map_err(NotParsed::File)?,
         None => File::default(),
@@ -59,6 +59,19 @@ pub(crate) fn arguments() -> Result<Arguments, NotParsed> {
     let command =
         change(command, &chosen, Box::new(|command| with_defaults(command, &chosen, leaf, &settings)));
     Ok(Arguments::try_parse_from_command(command)?)
+}
+
+/// A variable without a value says nothing: CI systems set them to that for secrets that a job may not have.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |option: &clap::Arg| {
+        let value = option.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    let command = command.mut_args(|option| match is_empty(&option) {
+        true => option.env(Resettable::<OsStr>::Reset),
+        false => option,
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 impl Arguments {

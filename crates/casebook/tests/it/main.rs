@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod collectors;
+mod endpoint;
 mod model;
 mod setup;
 
 mod access;
 mod bad_records;
 mod commands;
+mod configuration;
 mod dispositions;
 mod durability;
 mod health;
@@ -20,5 +22,6 @@ mod replay_junit;
 mod rest;
 mod runs;
 mod tests_list;
+mod upload_command;
 mod upload_contract;
 mod upload_limits;
