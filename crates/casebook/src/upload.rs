@@ -263,22 +263,23 @@ impl Run {
 impl Connection {
     fn client(&self, variables: &BTreeMap<String, String>) -> Result<Client, Unready> {
         let usage = |error: &dyn std::error::Error| Unready::Usage(error.to_string());
-        let server =
-            match self.server.as_deref().or_else(|| variables.get("CASEBOOK_URL").map(String::as_str)) {
-                None => {
-                    return Err(Unready::Usage(
-                        "name the server with --server or CASEBOOK_SERVER".to_owned(),
-                    ));
-                }
-                Some("") => return Err(Unready::Unconfigured("the server's address is empty".to_owned())),
-                Some(server) => ServerAddress::parse(server).map_err(|error| usage(&error))?,
-            };
+        let names = ["CASEBOOK_SERVER", "CASEBOOK_URL"];
+        let other = || variables.get("CASEBOOK_URL").filter(|server| !server.is_empty());
+        let server = match self.server.as_ref().or_else(other) {
+            Some(server) => ServerAddress::parse(server).map_err(|error| usage(&error))?,
+            None if names.iter().any(|name| variables.contains_key(*name)) => {
+                return Err(Unready::Unconfigured("CASEBOOK_SERVER is empty".to_owned()));
+            }
+            None => {
+                return Err(Unready::Usage("name the server with --server or CASEBOOK_SERVER".to_owned()));
+            }
+        };
         let seconds = |seconds: i64| Duration::from_secs(seconds.unsigned_abs());
         let first_wait = Duration::from_millis(self.retry_delay_ms.unsigned_abs());
         let settings = Settings {
             server,
             token: self.token(variables)?,
-            ca_file: self.ca_file.clone().filter(|file| !file.as_os_str().is_empty()),
+            ca_file: self.ca_file.clone(),
             timeout: seconds(self.timeout),
             insecure: self.insecure,
             proxies: Proxies::from_variables(variables),
@@ -290,7 +291,7 @@ impl Connection {
     fn token(&self, variables: &BTreeMap<String, String>) -> Result<Token, Unready> {
         let text = match variables.get("CASEBOOK_TOKEN").filter(|token| !token.trim().is_empty()) {
             Some(token) => token.clone(),
-            None => match self.token_file.as_ref().filter(|file| !file.as_os_str().is_empty()) {
+            None => match &self.token_file {
                 Some(file) => std::fs::read_to_string(file).map_err(|error| {
                     Unready::Unconfigured(format!(
                         "the token's file {} cannot be read: {error}",

@@ -35,7 +35,7 @@ Everything in the file is checked, also what is meant for other commands: an unk
 command with exit code 2 and a sentence that names the file, the line and the key. Tokens and passwords are refused: a token comes from
 `CASEBOOK_TOKEN` or from a file named by `token-file`, a password from standard input.
 
-A variable that stands for a flag without a value is `true` or `false`. Of options that exclude each other, the one on the command line wins.
+A variable that stands for a flag without a value is `true` or `false`; one that is empty counts as not set. Of options that exclude each other, the one on the command line wins.
 `casebook upload` takes the server's address also from `CASEBOOK_URL`, and the proxies from the usual variables ([uploading](uploading.md)).
 `RUST_LOG` chooses how much `serve` and `demo` log.
 
@@ -91,7 +91,6 @@ fn add_row(root: &Command, option: &Arg, page: &mut String) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "it says what it wrote")]
 fn configuration_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let page = page();

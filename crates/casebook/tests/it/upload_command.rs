@@ -201,7 +201,7 @@ fn what_can_be_used_is_stored_and_the_rest_told() {
     let said = said.says("good.xml: junit, 2 results in 1 request: 2 stored, 0 skipped");
     assert_eq!(said.out.lines().count(), 1, "{}", said.out);
     assert_eq!(suite.runs().len(), 1);
-    assert_eq!(suite.counts("c", "b"), json!({ "failed": 1 }));
+    assert_eq!(suite.counts("c", "b"), json!({ "passed": 0, "failed": 1 }));
     let _ = upload().arguments(&["--strict"]).run().ends_with(1);
     // Nothing else is wrong with the good one.
     let good = || Upload::suite(&suite).file("good.xml", XML).arguments(&["--strict"]);
@@ -315,6 +315,11 @@ fn wrong_tokens_stop_it() {
     let read = Upload::to(server.url(), &suite.read_token).file("a.xml", XML).run().ends_with(0);
     let _ = read.says("(403)");
     suite.assert_empty();
+    let empty = Upload::to(server.url(), "")
+        .file("a.xml", XML)
+        .env("CASEBOOK_TOKEN_FILE", "")
+        .env("CASEBOOK_TIMEOUT", "");
+    let _ = empty.run().ends_with(0).says("there is no token");
     // From a file; the variable wins, unless it is empty.
     let from_file = |token: &str| {
         let upload = Upload::to(server.url(), token);
