@@ -1,7 +1,6 @@
 //! The reports that a command line names: files, folders, patterns, and standard input.
 
-use crate::sniff::sniff;
-use casebook_formats::Format;
+use crate::sniff::{Sniffed, sniff};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -46,11 +45,11 @@ impl ReportFile {
         Ok(fs::metadata(&self.path)?.len())
     }
 
-    /// Its format, as far as its beginning tells.
+    /// What it is, as far as its beginning tells.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn format(&self) -> io::Result<Option<Format>> {
+    pub fn sniff(&self) -> io::Result<Option<Sniffed>> {
         let mut beginning = Vec::new();
         self.open()?.take(BEGINNING).read_to_end(&mut beginning)?;
         Ok(sniff(&beginning))
@@ -175,5 +174,5 @@ fn may_be_report(path: &Path) -> bool {
     let named = ["xml", "json", "jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known));
     let file = ReportFile { name: String::new(), path: path.to_owned(), _copy: None };
     // One that cannot be read is told about when it is its turn.
-    named && file.format().map_or(true, |format| format.is_some())
+    named && file.sniff().map_or(true, |sniffed| matches!(sniffed, Some(Sniffed::Known(_))))
 }

@@ -12,3 +12,5 @@ mod form;
 pub mod git;
 mod sniff;
 pub mod upload;
+
+pub use sniff::Sniffed;

@@ -2,10 +2,28 @@
 
 use casebook_formats::Format;
 
-/// The format of a report of which `bytes` is the beginning, or all.
-pub(crate) fn sniff(bytes: &[u8]) -> Option<Format> {
+/// What a report looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sniffed {
+    /// A format that can be read.
+    Known(Format),
+    /// Something else that is known; a sentence says what it is and what to do.
+    Unsupported(&'static str),
+}
+
+/// What `bytes`, the beginning of a report or all of it, look like. None if they look like nothing known.
+pub(crate) fn sniff(bytes: &[u8]) -> Option<Sniffed> {
     let text = text(bytes);
     let text = text.trim_start();
+    let is_page = text.get(..9).is_some_and(|head| head.to_ascii_lowercase().starts_with("<!doctype"))
+        || text.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("<html"));
+    if is_page && text.to_ascii_lowercase().contains("<html") {
+        return Some(Sniffed::Unsupported("this is an HTML page: send the report in JUnit XML"));
+    }
+    format(text).map(Sniffed::Known)
+}
+
+fn format(text: &str) -> Option<Format> {
     match text.as_bytes().first()? {
         b'<' => is_junit(text).then_some(Format::Junit),
         b'[' => {

@@ -4,6 +4,7 @@ use crate::client::{Answer, Client, Refusal};
 use crate::cutting::{self, Circumstances, Cutter, Limits, Part, Unreadable};
 use crate::files::ReportFile;
 use crate::form;
+use crate::sniff::Sniffed;
 use casebook_formats::Format;
 use std::collections::VecDeque;
 use std::io::{Cursor, Read};
@@ -149,15 +150,21 @@ fn send_file(
     summary: &mut FileSummary,
     tell: &mut dyn FnMut(usize),
 ) {
-    summary.format = match company.format.map_or_else(|| file.format(), |format| Ok(Some(format))) {
-        Ok(format) => format,
+    let sniffed = match company.format {
+        Some(format) => Ok(Some(Sniffed::Known(format))),
+        None => file.sniff(),
+    };
+    let format = match sniffed {
+        Ok(Some(Sniffed::Known(format))) => format,
+        Ok(Some(Sniffed::Unsupported(why))) => {
+            return summary.fall_short(Shortfall::UnknownFormat, why.to_owned());
+        }
+        Ok(None) => return summary.fall_short(Shortfall::UnknownFormat, unknown_format()),
         Err(error) => {
             return summary.fall_short(Shortfall::Unreadable, format!("it cannot be read: {error}"));
         }
     };
-    let Some(format) = summary.format else {
-        return summary.fall_short(Shortfall::UnknownFormat, unknown_format());
-    };
+    summary.format = Some(format);
     let circumstances = company.circumstances();
     let mut report = match Report::open(file, format, circumstances.clone(), Limits::default()) {
         Ok(report) => report,
@@ -289,7 +296,7 @@ fn source(file: &ReportFile, format: Format, limits: Limits) -> Result<Box<dyn R
         [0xFF, 0xFE] if format == Format::Junit => u16::from_le_bytes,
         _ => return Ok(Box::new(Cursor::new(mark).chain(opened))),
     };
-    let most = 4 * limits.bytes as u64;
+    let most = limits.record as u64;
     if file.size()? > most {
         let sentence = format!("reports in UTF-16 are read up to {most} bytes: write it in UTF-8");
         return Err(Unreadable::Malformed(sentence));

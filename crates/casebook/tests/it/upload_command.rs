@@ -239,6 +239,20 @@ fn standard_input_and_a_named_format() {
 }
 
 #[test]
+fn reports_in_utf_16_are_read_and_cut() {
+    let database = TestDatabase::new(Engine::Sqlite).unwrap();
+    let server = start(&database);
+    let suite = Suite::new(&server, "wide");
+    let upload = |name: &str, text: &str| {
+        let wide: Vec<u8> = format!("\u{FEFF}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        Upload::suite(&suite).file(name, wide).arguments(&["--strict"]).run().ends_with(0)
+    };
+    let _ = upload("small.xml", XML).says("small.xml: junit, 2 results in 1 request: 2 stored");
+    let _ =
+        upload("large.xml", &cases(5_001)).says("large.xml: junit, 5001 results in 2 requests: 5001 stored");
+}
+
+#[test]
 fn the_run_comes_from_the_ci_system() {
     let database = TestDatabase::new(Engine::Sqlite).unwrap();
     let server = start(&database);

@@ -67,8 +67,8 @@ impl<R: Read> Events<R> {
         let mut line = Vec::new();
         while !self.ended {
             line.clear();
-            // One line more than a part can hold is one that breaks off.
-            let most = self.limits.bytes.saturating_add(1) as u64;
+            // A line that is longer than any record may be is none that can be read.
+            let most = self.limits.record.saturating_add(1) as u64;
             self.lines.by_ref().take(most).read_until(b'\n', &mut line)?;
             if line.is_empty() {
                 self.end(&mut piece);
@@ -117,7 +117,7 @@ impl<R: Read> Events<R> {
         let name = format!("{package} {test}");
         let lines = self.running.entry(name.clone()).or_default();
         let is_output = event.action.get() == "\"output\"";
-        if is_output && lines.len() + line.len() > self.limits.bytes / 2 {
+        if is_output && lines.len() + line.len() > self.limits.record / 2 {
             self.remarks.changed = true;
             return false;
         }

@@ -299,7 +299,7 @@ impl Walk {
         let is_needed = match (self.inside, self.output) {
             (Inside::Case, Some((start, _))) => self.element.len() - start <= MOST_OUTPUT,
             (Inside::Case, None) => {
-                self.is_too_large |= self.element.len() + bytes.len() > self.limits.bytes;
+                self.is_too_large |= self.element.len() + bytes.len() > self.limits.record;
                 !self.is_too_large
             }
             (Inside::Properties, _) => self.element.len() <= MOST_PROPERTIES,
@@ -318,7 +318,7 @@ impl Walk {
         let element = std::mem::take(&mut self.element);
         match inside {
             Inside::Case if is_too_large => {
-                remarks.leave_out(format!("a testcase is larger than {} bytes", self.limits.bytes));
+                remarks.leave_out(format!("a testcase is larger than {} bytes", self.limits.record));
             }
             Inside::Case if self.has_room(element.len()) => {
                 self.add(&element);

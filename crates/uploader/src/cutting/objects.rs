@@ -51,14 +51,14 @@ impl<R: Read> Objects<R> {
         }
         while !self.ended {
             let mut member = Vec::new();
-            match self.array.member(&mut member, self.limits.bytes)? {
+            match self.array.member(&mut member, self.limits.record)? {
                 Found::Member => {}
                 Found::Gap => {
                     self.remarks.changed = true;
                     continue;
                 }
                 Found::TooLarge => {
-                    self.remarks.leave_out(format!("a result is larger than {} bytes", self.limits.bytes));
+                    self.remarks.leave_out(format!("a result is larger than {} bytes", self.limits.record));
                     continue;
                 }
                 Found::End => {

@@ -185,20 +185,29 @@ fn bytes_are_limited_too() {
         format!("<testcase classname='c' name='{index}'><failure>{}</failure></testcase>", "x".repeat(900))
     };
     let xml = format!("<testsuite>{}</testsuite>", (0..40).map(case).collect::<String>());
-    let (parts, ..) = cut(Format::Junit, xml.as_bytes(), Limits { results: 5000, bytes: 4096 });
+    let (parts, ..) = cut(Format::Junit, xml.as_bytes(), Limits { results: 5000, bytes: 4096, record: 4096 });
     assert!(parts.iter().all(|part| part.bytes.len() <= 4096));
     assert_eq!(comparable(parse(Format::Junit, xml.as_bytes()).results), parse_parts(&parts));
     let object = |index: usize| {
         format!(r#"{{"name":"{index}","history":{{}},"failure_reason":"{}"}}"#, "x".repeat(900))
     };
     let json = format!("[{}]", (0..40).map(object).collect::<Vec<_>>().join(" ,\n"));
-    let (parts, ..) = cut(Format::Json, json.as_bytes(), Limits { results: 5000, bytes: 4096 });
+    let (parts, ..) = cut(Format::Json, json.as_bytes(), Limits { results: 5000, bytes: 4096, record: 4096 });
     assert!(parts.iter().all(|part| part.bytes.len() <= 4096) && parts.len() >= 10);
     assert_eq!(comparable(parse(Format::Json, json.as_bytes()).results), parse_parts(&parts));
+    // One that is larger than a part has one of its own.
+    let (parts, remarks, _) =
+        cut(Format::Json, json.as_bytes(), Limits { results: 5000, bytes: 500, record: 4096 });
+    assert_eq!((parts.len(), remarks.left_out), (40, 0));
+    let (parts, remarks, _) =
+        cut(Format::Junit, xml.as_bytes(), Limits { results: 5000, bytes: 500, record: 4096 });
+    assert_eq!((parts.len(), remarks.left_out), (40, 0));
     // One that fits nowhere is left out, and told.
-    let (parts, remarks, _) = cut(Format::Json, json.as_bytes(), Limits { results: 5000, bytes: 500 });
+    let (parts, remarks, _) =
+        cut(Format::Json, json.as_bytes(), Limits { results: 5000, bytes: 500, record: 500 });
     assert_eq!((parts.len(), parts[0].results, remarks.left_out), (1, 0, 40));
-    let (parts, remarks, _) = cut(Format::Junit, xml.as_bytes(), Limits { results: 5000, bytes: 500 });
+    let (parts, remarks, _) =
+        cut(Format::Junit, xml.as_bytes(), Limits { results: 5000, bytes: 500, record: 500 });
     assert_eq!((parts.len(), parts[0].results, remarks.left_out), (1, 0, 40));
 }
 
@@ -208,7 +217,8 @@ fn long_output_of_a_testcase_is_left_out() {
     let xml = format!(
         "<testsuite><testcase classname='c' name='1'><system-out><![CDATA[{noise}]]></system-out><failure>f</failure></testcase></testsuite>"
     );
-    let (parts, remarks, _) = cut(Format::Junit, xml.as_bytes(), Limits { results: 10, bytes: 3 << 20 });
+    let (parts, remarks, _) =
+        cut(Format::Junit, xml.as_bytes(), Limits { results: 10, bytes: 3 << 20, record: 3 << 20 });
     assert_eq!(parse_parts(&parts), comparable(parse(Format::Junit, xml.as_bytes()).results));
     assert!(parts[0].bytes.len() < 1 << 20);
     assert_eq!(remarks.left_out, 0);

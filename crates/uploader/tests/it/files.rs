@@ -1,6 +1,7 @@
 //! Finding reports by name.
 
 use casebook_formats::Format;
+use casebook_uploader::Sniffed;
 use casebook_uploader::files::Found;
 use std::fs;
 use std::path::Path;
@@ -41,7 +42,7 @@ fn files_folders_and_patterns() {
 fn standard_input_is_a_file() {
     let found = Found::find(["-", "-"], &mut XML.as_bytes());
     assert_eq!(found.files.len(), 1);
-    assert_eq!(found.files[0].format().unwrap(), Some(Format::Junit));
+    assert_eq!(found.files[0].sniff().unwrap(), Some(Sniffed::Known(Format::Junit)));
     assert_eq!(found.files[0].size().unwrap(), XML.len() as u64);
 }
 
@@ -53,17 +54,19 @@ fn formats_show_themselves() {
         let found = Found::find([folder.as_str()], &mut std::io::empty());
         assert!(!found.files.is_empty() && found.others == 0, "{folder}");
         for file in &found.files {
-            assert_eq!(file.format().unwrap(), Some(*format), "{}", file.name());
+            assert_eq!(file.sniff().unwrap(), Some(Sniffed::Known(*format)), "{}", file.name());
         }
     }
-    let unknown =
-        ["", "{}", "hello", "<html/>", "<testsuiteX/>", "{\"a\":1}", "[1]x", "<?xml version='1.0'?>"];
+    let unknown = ["", "{}", "hello", "<html/>", "<testsuiteX/>", "{\"a\":1}", "<?xml version='1.0'?>"];
     for text in unknown {
         let found = Found::find(["-"], &mut text.as_bytes());
-        let format = found.files[0].format().unwrap();
-        assert!(format.is_none() || text == "[1]x", "{text}: {format:?}");
+        let sniffed = found.files[0].sniff().unwrap();
+        assert!(!matches!(sniffed, Some(Sniffed::Known(_))), "{text}: {sniffed:?}");
     }
     let wide: Vec<u8> =
         format!("\u{FEFF}<?xml version='1.0'?>{XML}").encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(Found::find(["-"], &mut wide.as_slice()).files[0].format().unwrap(), Some(Format::Junit));
+    assert_eq!(
+        Found::find(["-"], &mut wide.as_slice()).files[0].sniff().unwrap(),
+        Some(Sniffed::Known(Format::Junit))
+    );
 }
