@@ -1,6 +1,6 @@
 //! What a CI system says about the run: variables in, run environment out.
 //!
-//! One table ([`providers`]) names the variables of each provider; this module reads it. Pure but for two questions that
+//! One table ([`PROVIDERS`]) names the variables of each provider; this module reads it. Pure but for two questions that
 //! [`Surroundings`] answers: what is in a file, and what git says.
 
 mod providers;

@@ -10,8 +10,8 @@ use std::io::{self, Write as _};
 /// Beyond this ratio a packed body looks like an attack to a server (it refuses 250), and goes unpacked.
 const LARGEST_RATIO: usize = 200;
 
-/// Bytes up to which no server looks at the ratio.
-const RATIO_FROM: usize = 8 << 20;
+/// Bytes up to which the server does not look at the ratio.
+const RATIO_FROM: usize = 16 << 20;
 
 /// A body and what its headers say.
 pub(crate) struct Body {

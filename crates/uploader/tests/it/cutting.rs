@@ -296,6 +296,22 @@ fn events_of_one_test_stay_together() {
 }
 
 #[test]
+fn a_package_fails_only_next_to_its_test() {
+    let event = |action: &str, test: &str| format!("{{\"Action\":\"{action}\",\"Package\":\"p\"{test}}}\n");
+    let lines =
+        [event("fail", r#","Test":"A""#), event("pass", r#","Test":"B""#), event("fail", "")].concat();
+    let (parts, ..) = cut(Format::GoJsonl, lines.as_bytes(), at_most(1));
+    assert_eq!(parts.len(), 2);
+    for part in &parts {
+        assert_eq!(parse(Format::GoJsonl, &part.bytes).problems, []);
+    }
+    // One that fails by itself says so.
+    let alone = [event("pass", r#","Test":"B""#), event("fail", "")].concat();
+    let (parts, ..) = cut(Format::GoJsonl, alone.as_bytes(), at_most(1));
+    assert_eq!(parse(Format::GoJsonl, &parts[0].bytes).problems.len(), 1);
+}
+
+#[test]
 fn parts_are_halved_until_nothing_is_left_to_halve() {
     let xml = format!(
         "<testsuite tests='9'>{}</testsuite>",
