@@ -22,10 +22,10 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9405", env = "CASEBOOK_LISTEN")]
     listen: SocketAddr,
     /// Stop after printing what was found
-    #[arg(long)]
+    #[arg(long, env = "CASEBOOK_EXIT")]
     exit: bool,
     /// Seed of the made-up project
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "CASEBOOK_SEED")]
     seed: u64,
 }
 

@@ -3,18 +3,22 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through its output")]
 
 mod allocator;
+mod configuration;
 mod database;
 mod demo;
 mod openapi;
 mod serve;
 mod suite;
 mod token;
+mod upload;
 mod user;
 
 use casebook_storage::InvalidDatabaseUrl;
 use clap::{Parser, Subcommand};
+use configuration::NotParsed;
 use std::error::Error;
 use std::io::{self, ErrorKind::BrokenPipe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Uploads are parsed on many threads; the system's allocator keeps the memory of each (`docs/performance.md`).
@@ -25,6 +29,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "casebook", version, max_term_width = 100)]
 struct Arguments {
+    /// File with values for options that neither flags nor variables give [default: casebook.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "CASEBOOK_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,6 +42,7 @@ enum Command {
     Serve(serve::Serve),
     /// Serve a fresh database filled with the results of a generated project
     Demo(demo::Demo),
+    Upload(Box<upload::Upload>),
     /// Make, change and list suites
     Suite(suite::SuiteCommand),
     /// Make, list and revoke tokens
@@ -49,9 +57,13 @@ enum Command {
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match configuration::arguments() {
         Ok(arguments) => arguments,
-        Err(error) => return wrong_usage(&error),
+        Err(NotParsed::Usage(error)) => return wrong_usage(&error),
+        Err(NotParsed::File(error)) => {
+            eprintln!("error: {}", sentence(&error));
+            return ExitCode::from(2);
+        }
     };
     if matches!(arguments.command, Command::Serve(_) | Command::Demo(_)) {
         allocator::settle();
@@ -59,6 +71,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
+        Command::Upload(command) => return command.run(),
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),

@@ -29,22 +29,22 @@ struct Create {
     #[arg(value_name = "ORG/SUITE", value_parser = SuiteName::parse)]
     name: SuiteName,
     /// The repository, as OWNER/NAME
-    #[arg(long, value_name = "OWNER/NAME", value_parser = RepositoryName::parse)]
+    #[arg(long, value_name = "OWNER/NAME", env = "CASEBOOK_REPO", value_parser = RepositoryName::parse)]
     repo: Option<RepositoryName>,
     /// Name of the check on commits
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "CASEBOOK_CHECK")]
     check: Option<String>,
     /// The CI provider
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "CASEBOOK_PROVIDER")]
     provider: Option<String>,
     /// The branch whose results speak for the product [default: main]
-    #[arg(long, value_name = "BRANCH")]
+    #[arg(long, value_name = "BRANCH", env = "CASEBOOK_DEFAULT_BRANCH")]
     default_branch: Option<String>,
     /// How much evidence flags a test: robust or prompt [default: robust]
-    #[arg(long, value_name = "RULE", value_parser = sensitivity)]
+    #[arg(long, value_name = "RULE", env = "CASEBOOK_DETECTION", value_parser = sensitivity)]
     detection: Option<Sensitivity>,
     /// When a flaky test counts as resolved: quiet or proven [default: quiet]
-    #[arg(long, value_name = "RULE", value_parser = resolve_rule)]
+    #[arg(long, value_name = "RULE", env = "CASEBOOK_RESOLVE", value_parser = resolve_rule)]
     resolve: Option<ResolveRule>,
 }
 

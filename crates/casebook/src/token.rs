@@ -33,10 +33,10 @@ struct Create {
     #[command(flatten)]
     reach: ReachArguments,
     /// What it allows: upload, read, write or admin
-    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    #[arg(long, value_name = "SCOPE", env = "CASEBOOK_SCOPE", value_parser = scope)]
     scope: Scope,
     /// Branches whose results count as more than a pull request's, such as 'main,release/*' [default: all]
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", env = "CASEBOOK_BRANCHES")]
     branches: Option<String>,
 }
 
@@ -44,10 +44,10 @@ struct Create {
 #[group(required = true, multiple = false)]
 struct ReachArguments {
     /// The one suite it is for
-    #[arg(long, value_name = "ORG/SUITE", value_parser = SuiteName::parse)]
+    #[arg(long, value_name = "ORG/SUITE", env = "CASEBOOK_SUITE", value_parser = SuiteName::parse)]
     suite: Option<SuiteName>,
     /// The organization whose suites it is for
-    #[arg(long, value_name = "ORG", value_parser = Slug::parse)]
+    #[arg(long, value_name = "ORG", env = "CASEBOOK_ORG", value_parser = Slug::parse)]
     org: Option<Slug>,
 }
 

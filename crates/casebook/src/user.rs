@@ -33,13 +33,13 @@ struct Create {
     #[arg(value_name = "NAME", value_parser = UserName::parse)]
     name: UserName,
     /// What the user may do: viewer, writer or admin
-    #[arg(long, value_name = "ROLE", value_parser = role)]
+    #[arg(long, value_name = "ROLE", env = "CASEBOOK_ROLE", value_parser = role)]
     role: Role,
     /// The suite that takes the user's records
-    #[arg(long, value_name = "ORG/SUITE", value_parser = SuiteName::parse, default_value = "default/default")]
+    #[arg(long, value_name = "ORG/SUITE", env = "CASEBOOK_SUITE", value_parser = SuiteName::parse, default_value = "default/default")]
     suite: SuiteName,
     /// Read the password from the first line of standard input
-    #[arg(long, required = true)]
+    #[arg(long, required = true, env = "CASEBOOK_PASSWORD_STDIN")]
     password_stdin: bool,
 }
 

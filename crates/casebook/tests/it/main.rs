@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod collectors;
+mod endpoint;
 mod model;
 mod setup;
 
@@ -11,6 +12,7 @@ mod access_matrix;
 mod bad_records;
 mod body_limits;
 mod commands;
+mod configuration;
 mod dispositions;
 mod durability;
 mod health;
@@ -28,6 +30,7 @@ mod runs;
 mod suites;
 mod test_filters;
 mod tests_list;
+mod upload_command;
 mod upload_contract;
 mod upload_limits;
 mod wrong_passwords;
