@@ -52,7 +52,7 @@ pub(crate) struct Upload {
 /// How to reach the server.
 #[derive(Args)]
 struct Connection {
-    /// The server, such as https://casebook.example; also from CASEBOOK_URL
+    /// Address of the server; also from CASEBOOK_URL
     #[arg(long, value_name = "URL", env = "CASEBOOK_SERVER", hide_env_values = true)]
     server: Option<String>,
     /// File that holds the token; CASEBOOK_TOKEN, if set, wins

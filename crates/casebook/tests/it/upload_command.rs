@@ -188,7 +188,7 @@ fn a_huge_text_is_stored() {
     let suite = Suite::new(&server, "huge");
     // Packed, it would look like an attack; in one part with others, it would leave no room for their texts.
     let huge =
-        format!("<testcase classname='c' name='huge'><failure>{}</failure></testcase>", "x".repeat(20 << 20));
+        format!("<testcase classname='c' name='huge'><failure>{}</failure></testcase>", "x".repeat(17 << 20));
     let xml = format!("{}{huge}</testsuite></testsuites>", cases(2).replace("</testsuite></testsuites>", ""));
     let said = Upload::suite(&suite).file("huge.xml", xml).arguments(&["--strict"]).run().ends_with(0);
     let _ = said.says("huge.xml: junit, 3 results in 2 requests: 3 stored");
