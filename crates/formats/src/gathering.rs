@@ -21,6 +21,8 @@ pub(crate) struct Gathering {
     report: Report,
     seen: usize,
     budget: Budget,
+    /// The last file in whose path there is no secret.
+    clean_file: String,
     most: usize,
     /// Whether a text may hold U+0000, which no database text can.
     nul_possible: bool,
@@ -32,6 +34,7 @@ impl Gathering {
             report: Report::default(),
             seen: 0,
             budget: Budget::new(options),
+            clean_file: String::new(),
             most: options.most_results.unwrap_or(usize::MAX),
             nul_possible,
         }
@@ -48,7 +51,7 @@ impl Gathering {
         if self.nul_possible && replace_nul(&mut result) {
             self.repaired("NUL characters, which cannot be stored, were replaced by U+FFFD");
         }
-        let found = redact(&mut result);
+        let found = redact(&mut result, &mut self.clean_file);
         if !found.is_empty() {
             let rules: Vec<&str> = found.rules().map(Rule::as_str).collect();
             self.repaired(format!("a secret was redacted: {}", rules.join(", ")));
@@ -155,7 +158,9 @@ fn limit_texts(result: &mut ReportedResult) -> bool {
 }
 
 /// Redacts secrets wherever they may be; names are identity and stay. Says what was found.
-fn redact(result: &mut ReportedResult) -> Found {
+///
+/// `clean_file` is the last file in which nothing was found.
+fn redact(result: &mut ReportedResult, clean_file: &mut String) -> Found {
     let mut found = Found::default();
     let mut text = |text: &mut String| match redaction::redact(text, &mut found) {
         Cow::Owned(redacted) => {
@@ -164,11 +169,20 @@ fn redact(result: &mut ReportedResult) -> Found {
         }
         Cow::Borrowed(_) => false,
     };
-    // A place nearly always begins with its file, which is then as clean as the place.
-    let file_is_clean = result.location.as_mut().is_some_and(|location| {
-        let with_file = result.file.as_ref().is_some_and(|file| location.starts_with(file.as_str()));
-        !text(location) && with_file
-    });
+    // A place nearly always begins with its file, and the file is nearly always that of the result before.
+    let known = result.file.as_deref().is_some_and(|file| file == clean_file.as_str());
+    let line_only = |location: &String| location.strip_prefix(clean_file.as_str()).is_some_and(is_line);
+    let place_is_clean = match &mut result.location {
+        Some(location) => (known && line_only(location)) || !text(location),
+        None => false,
+    };
+    let file_is_clean = known
+        || (place_is_clean
+            && result
+                .location
+                .as_ref()
+                .zip(result.file.as_ref())
+                .is_some_and(|(location, file)| location.starts_with(file)));
     for other in result.file.iter_mut().filter(|_| !file_is_clean).chain(&mut result.spans) {
         text(other);
     }
@@ -182,12 +196,20 @@ fn redact(result: &mut ReportedResult) -> Found {
             redact_lines(&mut detail.backtrace, &mut text);
         }
     }
+    if let Some(file) = result.file.as_deref().filter(|file| file_is_clean && *file != clean_file.as_str()) {
+        file.clone_into(clean_file);
+    }
     for (name, value) in &mut result.tags {
         if let Cow::Owned(redacted) = redaction::redact_value(name, value, &mut found) {
             *value = redacted;
         }
     }
     found
+}
+
+/// Whether nothing or a line, perhaps with a column, follows a file in a place.
+fn is_line(rest: &str) -> bool {
+    rest.bytes().all(|byte| byte == b':' || byte.is_ascii_digit())
 }
 
 /// Secrets may go over several lines.

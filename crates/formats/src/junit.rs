@@ -314,7 +314,7 @@ impl Walk {
         for problem in case.repairs.sentences() {
             self.gathering.repaired(problem);
         }
-        let path = volatile::path(self.suites.iter().map(|suite| suite.name.as_str()), &case);
+        let path = volatile::path(&self.suites, &case);
         let mut suite = self.suites.last_mut();
         let (time, told) = (case.time, case.children.len());
         let mut result = verdict::conclude(case, suite.as_ref().and_then(|suite| suite.file.as_ref()));

@@ -3,6 +3,7 @@
 use super::case::attributes;
 use super::characters::{self, Repairs};
 use super::seconds::{Mark, Seconds, Time};
+use super::volatile;
 use crate::Malformed;
 use casebook_model::failure::cut_middle;
 use casebook_model::report::ReportedResult;
@@ -20,6 +21,8 @@ const LONGEST_FILE: usize = 16 * 1024;
 /// An open suite.
 pub(super) struct Suite {
     pub(super) name: String,
+    /// Its name says nothing about where a test belongs.
+    pub(super) volatile: bool,
     pub(super) file: Option<String>,
     /// How many tests it says it holds.
     tests: Option<usize>,
@@ -87,6 +90,7 @@ impl Suite {
     pub(super) fn read(element: &BytesStart<'_>) -> Result<Self, Malformed> {
         let mut suite = Self {
             name: String::new(),
+            volatile: true,
             file: None,
             tests: None,
             skipped: 0,
@@ -104,6 +108,7 @@ impl Suite {
                 "name" => {
                     suite.name = value.into_owned();
                     cut_middle(&mut suite.name, LONGEST_NAME);
+                    suite.volatile = volatile::is_volatile(suite.name.trim());
                 }
                 "file" if !value.is_empty() => {
                     let mut file = value.into_owned();

@@ -1,6 +1,7 @@
 //! Names of suites that say nothing about where a test belongs, because each run has another or every report has the same.
 
 use super::case::Case;
+use super::suite::Suite;
 
 /// Names that reporters give to everything.
 const SAID_BY_ALL: &[&str] = &[
@@ -17,11 +18,11 @@ const SAID_BY_ALL: &[&str] = &[
 ];
 
 /// The names of `suites`, outermost first, without those that say nothing and those that repeat the class of the test.
-pub(super) fn path<'a>(suites: impl Iterator<Item = &'a str>, case: &Case) -> Vec<String> {
+pub(super) fn path(suites: &[Suite], case: &Case) -> Vec<String> {
     let mut path: Vec<String> = Vec::new();
-    for name in suites.map(str::trim) {
+    for name in suites.iter().filter(|suite| !suite.volatile).map(|suite| suite.name.trim()) {
         let repeats = path.last().is_some_and(|last| last == name) || case.scope.as_deref() == Some(name);
-        if !(repeats || is_volatile(name)) {
+        if !repeats {
             path.push(name.to_owned());
         }
     }
