@@ -135,7 +135,9 @@ impl Reply {
     #[must_use]
     pub fn json(&self) -> Value {
         let content_type = self.header("content-type").unwrap_or("nothing");
-        assert!(content_type.starts_with("application/json"), "{content_type}: {}", self.text());
+        let essence = content_type.split(';').next().unwrap_or_default();
+        let is_json = matches!(essence, "application/json" | "application/problem+json");
+        assert!(is_json, "{content_type}: {}", self.text());
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
@@ -157,7 +159,7 @@ impl Reply {
         self
     }
 
-    /// The sentence of a refusal: a JSON object with the member `message` alone.
+    /// The sentence of a refusal: a JSON object with the member `message` alone, or a problem document.
     ///
     /// # Panics
     /// The body is something else.
@@ -165,6 +167,10 @@ impl Reply {
     #[track_caller]
     pub fn message(&self) -> String {
         let body = self.json();
+        if self.header("content-type") == Some("application/problem+json") {
+            assert_eq!(body["status"], self.status, "{body}");
+            return body["detail"].as_str().expect("a text").to_owned();
+        }
         let members: Vec<_> = body.as_object().expect("an object").keys().collect();
         assert_eq!(members, ["message"], "{body}");
         let message = body["message"].as_str().expect("a text");
