@@ -81,6 +81,9 @@ pub struct TestAttributes {
     pub location: Option<String>,
     /// The file.
     pub file: Option<String>,
+    /// The suites of its report that it is in, the outermost first, with ` > ` between them; what changes from run to run
+    /// is left out.
+    pub suite_path: Option<String>,
 }
 
 impl TestAttributes {

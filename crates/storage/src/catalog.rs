@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 /// Tests kept in memory over all suites; past it, other suites' catalogs are dropped and read again when needed.
 const MOST_TESTS: usize = 400_000;
 
-const TESTS_SINCE: &str = "/* catalog.tests_since */ select test_id, identity_key, location, file from test \
+const TESTS_SINCE: &str = "/* catalog.tests_since */ select test_id, identity_key, location, file, suite_path from test \
      where suite_id = $1 and catalog_version > $2";
 const SPELLINGS_SINCE: &str = "/* catalog.spellings_since */ select test_id, protocol, spelling_key from test_spelling \
      where suite_id = $1 and catalog_version > $2 order by catalog_version";
@@ -30,10 +30,10 @@ const VARIANTS: &str =
     "/* catalog.variants */ select variant_id, variant_key from variant where suite_id = $1";
 
 const PUT_TESTS: Insert = Insert {
-    into: "test (suite_id, test_id, identity_key, class_name, name, location, file, catalog_version)",
-    columns: 8,
+    into: "test (suite_id, test_id, identity_key, class_name, name, location, file, suite_path, catalog_version)",
+    columns: 9,
     conflict: "on conflict (suite_id, test_id) do update set location = excluded.location, file = excluded.file, \
-               catalog_version = excluded.catalog_version",
+               suite_path = excluded.suite_path, catalog_version = excluded.catalog_version",
 };
 const PUT_SPELLINGS: Insert = Insert {
     into: "test_spelling (suite_id, test_id, protocol, spelling_key, scope, name, catalog_version)",
@@ -153,7 +153,8 @@ impl SuiteCatalog {
         db.each(TESTS_SINCE, since, |row| {
             let test: i64 = row.get(0)?;
             self.identities.insert(row.get(1)?, test as u32);
-            let attributes = TestAttributes { location: row.get(2)?, file: row.get(3)? };
+            let attributes =
+                TestAttributes { location: row.get(2)?, file: row.get(3)?, suite_path: row.get(4)? };
             self.set_attributes(test as u32, attributes.hash());
             Ok(())
         })?;
@@ -258,6 +259,7 @@ impl SuiteCatalog {
                 &identity.name,
                 result.attributes.location.as_deref(),
                 result.attributes.file.as_deref(),
+                result.attributes.suite_path.as_deref(),
                 version,
             ]);
         }

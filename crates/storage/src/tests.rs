@@ -9,9 +9,9 @@ use casebook_model::run::Protocol;
 use casebook_model::test::{Identity, Spelling, Test, TestAttributes, canonical_class_name};
 use std::collections::HashMap;
 
-pub(crate) const BY_IDS: &str = "/* tests.by_ids */ select test_id, class_name, name, location, file from test \
+pub(crate) const BY_IDS: &str = "/* tests.by_ids */ select test_id, class_name, name, location, file, suite_path from test \
      where suite_id = $1 and test_id = any($2)";
-pub(crate) const LIST: &str = "/* tests.list */ select test_id, class_name, name, location, file from test \
+pub(crate) const LIST: &str = "/* tests.list */ select test_id, class_name, name, location, file, suite_path from test \
      where suite_id = $1 order by test_id limit $2 offset $3";
 const COUNT: &str = "/* tests.count */ select tests from suite_counter where suite_id = $1";
 pub(crate) const BY_SPELLING: &str =
@@ -173,6 +173,6 @@ fn read(row: &Row<'_>) -> Result<Test, StorageError> {
     Ok(Test {
         id: TestId(row.get(0)?),
         identity: Identity { class_name: row.get(1)?, name: row.get(2)? },
-        attributes: TestAttributes { location: row.get(3)?, file: row.get(4)? },
+        attributes: TestAttributes { location: row.get(3)?, file: row.get(4)?, suite_path: row.get(5)? },
     })
 }

@@ -233,7 +233,12 @@ impl Builder<'_> {
             Spelling { protocol: self.protocol, scope: (&result.scope).into(), name: (&result.name).into() };
         let tags = checked_tags(result.tags, self.upload_tags, Some(result.record), problems);
         let flags = if result.pending { ExecutionFlags::PENDING } else { ExecutionFlags::default() };
-        let attributes = TestAttributes { location: result.location, file: result.file };
+        let suite_path = (!result.suite_path.is_empty()).then(|| {
+            let mut path = result.suite_path.join(" > ");
+            path.truncate(path.floor_char_boundary(LONGEST_NAME));
+            path
+        });
+        let attributes = TestAttributes { location: result.location, file: result.file, suite_path };
         let last = NewResult {
             spelling_key: spelling.key(),
             variant: self.variants.of(self.upload_tags, &tags),

@@ -135,6 +135,7 @@ create table test (
     name text not null,
     location text,
     file text,
+    suite_path text,
     judged integer not null default 1,
     catalog_version integer not null,
     primary key (suite_id, test_id)
