@@ -8,6 +8,10 @@ use casebook_formats::{Format, Options, parse, parse_junit_from};
 use divan::counter::BytesCount;
 use std::fmt::Write as _;
 
+/// The allocator of the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
