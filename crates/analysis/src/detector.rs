@@ -110,7 +110,7 @@ pub fn fold<L: Lookup>(
     lookup: &mut L,
 ) -> Result<Step, L::Error> {
     suite.move_clock(upload.at);
-    let run = suite.open_run(upload.run);
+    let run = suite.open_run(upload.run, upload.branch_class);
     suite.count_verdicts(upload.branch_class, upload.executions);
     suite.open[run].executions += upload.executions;
     suite.open[run].errors +=
@@ -148,7 +148,7 @@ fn touch<'a, L: Lookup>(
     for group in groups {
         let state = states.next_if(|(test, _)| *test == group[0].test).map(|(_, state)| state);
         let failed = group.iter().any(|attempt| attempt.outcome == Outcome::Failed);
-        let waits = state.as_ref().is_some_and(|state| state.watches_passes(suite.clock));
+        let waits = state.as_ref().is_some_and(|state| state.watches(upload));
         if failed || waits && group.iter().any(|attempt| attempt.outcome == Outcome::Passed) {
             found.push((group, state));
         }

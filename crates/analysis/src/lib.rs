@@ -7,6 +7,7 @@ pub mod detector;
 pub mod health;
 pub mod judgement;
 pub mod lookup;
+pub mod simulation;
 pub mod suite_state;
 pub mod test_state;
 pub mod upload;

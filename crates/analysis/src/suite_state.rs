@@ -18,8 +18,10 @@ const MOST_OPEN: usize = 16;
 pub(crate) const MOST_FULL: usize = 64;
 /// Weight of a new run in the usual amount of evidence.
 const NEWEST: f64 = 0.03;
-/// Runs of a suite in which the usual amount is not known yet.
-pub(crate) const FIRST_RUNS: u64 = 20;
+/// Runs after which the usual amount is known.
+const FIRST_RUNS: u64 = 20;
+/// Most evidence of one run that is taken for usual before that.
+const EARLY_MOST: f64 = 60.0;
 /// Breaks of a block are counted in millionths.
 const MILLION: f64 = 1e6;
 
@@ -27,12 +29,10 @@ const MILLION: f64 = 1e6;
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuiteState {
     pub(crate) clock: Timestamp,
-    /// Runs ever opened.
-    pub(crate) runs: u64,
     /// Usual number of tests with new evidence in a run, by group of kinds.
-    pub(crate) usual: [f64; GROUPS],
+    pub(crate) usual: [Usual; GROUPS],
     /// Usual number of newly failing tests in a run.
-    pub(crate) usual_failing: f64,
+    pub(crate) usual_failing: Usual,
     pub(crate) open: Vec<OpenRun>,
     pub(crate) learned: [Learned; 3],
     today: [Tally; 3],
@@ -51,10 +51,48 @@ pub(crate) const fn group(kind: EvidenceKind) -> usize {
     }
 }
 
+/// A usual number: a mean over runs in which the newest weigh more.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Usual {
+    pub(crate) mean: f64,
+    /// Runs it was learned from.
+    pub(crate) runs: u64,
+}
+
+impl Usual {
+    fn learn(&mut self, x: u32) {
+        // While little is known, a plain mean finds its level at once, and no first run can lift it far.
+        let (weight, most) = if self.is_early() {
+            (1.0 / (self.runs + 1) as f64, EARLY_MOST)
+        } else {
+            (NEWEST, self.mean + 3.0 * self.mean.sqrt() + 3.0)
+        };
+        self.mean += weight * (f64::from(x).min(most) - self.mean);
+        self.runs += 1;
+    }
+
+    pub(crate) const fn is_early(&self) -> bool {
+        self.runs < FIRST_RUNS
+    }
+
+    /// How much of their weight `x` surprises keep.
+    pub(crate) fn share(&self, x: u32) -> f64 {
+        let x = f64::from(x);
+        if self.is_early() {
+            (EARLY_MOST / x).min(1.0)
+        } else if x <= (self.mean + 3.0 * self.mean.sqrt()).max(3.0) {
+            1.0
+        } else {
+            self.mean.max(0.5) / x
+        }
+    }
+}
+
 /// A run that may still grow.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OpenRun {
     pub(crate) run: RunId,
+    pub(crate) class: BranchClass,
     /// Tests that were not known to be flaky and brought evidence, by group.
     pub(crate) surprising: [u32; GROUPS],
     /// Those of them whose evidence has its full weight, while they are few.
@@ -98,9 +136,8 @@ impl Default for SuiteState {
     fn default() -> Self {
         Self {
             clock: Timestamp(i64::MIN),
-            runs: 0,
-            usual: [0.0; GROUPS],
-            usual_failing: 0.0,
+            usual: [Usual::default(); GROUPS],
+            usual_failing: Usual::default(),
             open: Vec::new(),
             learned: [Learned::default(); 3],
             today: [Tally::default(); 3],
@@ -135,7 +172,7 @@ impl SuiteState {
     }
 
     /// The open run, opened if it is not there; its index.
-    pub(crate) fn open_run(&mut self, run: RunId) -> usize {
+    pub(crate) fn open_run(&mut self, run: RunId, class: BranchClass) -> usize {
         if let Some(found) = self.open.iter().position(|open| open.run == run) {
             return found;
         }
@@ -143,9 +180,9 @@ impl SuiteState {
             let closed = self.open.remove(0);
             self.learn_usual(&closed);
         }
-        self.runs += 1;
         self.open.push(OpenRun {
             run,
+            class,
             surprising: [0; GROUPS],
             full: Vec::new(),
             failing: 0,
@@ -157,11 +194,14 @@ impl SuiteState {
     }
 
     fn learn_usual(&mut self, closed: &OpenRun) {
-        let clipped = |usual: f64, x: u32| f64::from(x).min(usual + 3.0 * usual.sqrt() + 3.0);
-        for (usual, x) in self.usual.iter_mut().zip(closed.surprising) {
-            *usual += NEWEST * (clipped(*usual, x) - *usual);
+        let isolated = group(EvidenceKind::Isolated);
+        for (index, (usual, x)) in self.usual.iter_mut().zip(closed.surprising).enumerate() {
+            // Only the default branch can bring isolated failures.
+            if index != isolated || closed.class == BranchClass::Default {
+                usual.learn(x);
+            }
         }
-        self.usual_failing += NEWEST * (clipped(self.usual_failing, closed.failing) - self.usual_failing);
+        self.usual_failing.learn(closed.failing);
     }
 
     pub(crate) fn count_verdicts(&mut self, class: BranchClass, verdicts: u64) {
@@ -197,8 +237,10 @@ impl SuiteState {
         let mut out = Writer::new(VERSION);
         out.signed(self.clock.as_microseconds());
         out.signed(self.day);
-        out.unsigned(self.runs);
-        self.usual.iter().chain([&self.usual_failing]).for_each(|usual| out.float(*usual));
+        for usual in self.usual.iter().chain([&self.usual_failing]) {
+            out.float(usual.mean);
+            out.unsigned(usual.runs);
+        }
         for (learned, today) in self.learned.iter().zip(&self.today) {
             out.float(learned.verdicts);
             out.float(learned.broken);
@@ -210,6 +252,7 @@ impl SuiteState {
         out.unsigned(self.open.len() as u64);
         for open in &self.open {
             out.signed(open.run.get());
+            out.signed(open.class.code());
             open.surprising.iter().for_each(|x| out.unsigned(u64::from(*x)));
             out.unsigned(open.full.len() as u64);
             for (test, run, kind) in &open.full {
@@ -232,11 +275,9 @@ impl SuiteState {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut from = Reader::new(bytes, VERSION, "detector state of the suite")?;
         let mut state = Self { clock: Timestamp(from.signed()?), day: from.signed()?, ..Self::default() };
-        state.runs = from.unsigned()?;
-        for usual in &mut state.usual {
-            *usual = from.float()?;
+        for usual in state.usual.iter_mut().chain([&mut state.usual_failing]) {
+            *usual = Usual { mean: from.float()?, runs: from.unsigned()? };
         }
-        state.usual_failing = from.float()?;
         for (learned, today) in state.learned.iter_mut().zip(&mut state.today) {
             *learned = Learned { verdicts: from.float()?, broken: from.float()?, broken_sources: from.float()? };
             *today = Tally {
@@ -256,6 +297,7 @@ impl SuiteState {
 impl OpenRun {
     fn read(from: &mut Reader<'_>) -> Result<Self, Damaged> {
         let run = RunId(from.signed()?);
+        let class = BranchClass::from_code(from.signed()?).ok_or(from.damaged())?;
         let surprising = [from.small()?, from.small()?, from.small()?];
         let mut full = Vec::new();
         for _ in 0..from.length(MOST_FULL)? {
@@ -264,6 +306,7 @@ impl OpenRun {
         }
         Ok(Self {
             run,
+            class,
             surprising,
             full,
             failing: from.small()?,

@@ -5,7 +5,7 @@
 
 use crate::codec::{Damaged, Reader, Writer};
 use crate::rates::Rates;
-use crate::upload::{BranchKey, CommitKey, Lane};
+use crate::upload::{BranchKey, CommitKey, Lane, Upload};
 use casebook_model::branch::BranchClass;
 use casebook_model::evidence::EvidenceKind;
 use casebook_model::id::RunId;
@@ -144,12 +144,19 @@ impl TestState {
         }
     }
 
-    /// Whether a pass of the test can change the state, given the suite's clock. Passes of other tests need not be
-    /// brought to the fold.
+    /// Whether a pass in `upload` can change more than the counters. Other passes need not be brought to the fold.
     #[must_use]
-    pub fn watches_passes(&self, clock: Timestamp) -> bool {
-        let waits = |pending: &Pending| pending.at.plus(PENDING_US) > clock;
-        !self.blocks.is_empty() || self.repair.is_some() || self.pending.iter().any(waits)
+    pub fn watches(&self, upload: &Upload<'_>) -> bool {
+        let is_default = upload.branch_class == BranchClass::Default;
+        is_default && !self.blocks.is_empty()
+            || self.pending.iter().any(|pending| pending.commit == upload.commit)
+            || self.repair.is_some_and(|repair| repair.commit == upload.commit)
+    }
+
+    /// Whether every pass on the default branch can.
+    #[must_use]
+    pub fn watches_default_branch(&self) -> bool {
+        !self.blocks.is_empty()
     }
 
     /// The estimated probability that an attempt fails although the code is good.

@@ -139,7 +139,7 @@ pub struct Upload<'a> {
     pub at: Timestamp,
     /// Attempts sorted by test, in order of arrival within a test. Executions that come from metrics are left out;
     /// attempts of tests that only passed may be left out if the test has no state, or one that does not
-    /// [watch passes](crate::test_state::TestState::watches_passes). Such a pass changes nothing but the counters.
+    /// [watch](crate::test_state::TestState::watches) this upload. Such a pass changes nothing but the counters.
     pub attempts: &'a [Attempt],
     /// Executions of the upload in `attempts` and left out together.
     pub executions: u64,

@@ -5,7 +5,7 @@ use super::{EvidenceChange, LIGHTEST, Step, Touched, settle};
 use crate::health::Rules;
 use crate::judgement::{self, RunShare};
 use crate::lookup::{Lookup, Passes};
-use crate::suite_state::{FIRST_RUNS, GROUPS, MOST_FULL, OpenRun, SuiteState, group};
+use crate::suite_state::{GROUPS, MOST_FULL, OpenRun, SuiteState, Usual, group};
 use crate::test_state::{Mark, TestState};
 use crate::upload::Upload;
 use casebook_model::evidence::{EpisodeEnd, EvidenceKind};
@@ -15,6 +15,8 @@ use casebook_model::id::{RunId, TestId};
 const ERRORS: f64 = 0.3;
 /// Times the usual amount of evidence from which a run is an incident.
 const FLOOD: f64 = 20.0;
+/// Amount of evidence from which a run is an incident while the usual amount is not known.
+const EARLY_FLOOD: f64 = 400.0;
 
 pub(super) fn weigh<L: Lookup>(
     suite: &mut SuiteState,
@@ -82,28 +84,17 @@ struct Shares {
 
 fn shares(suite: &SuiteState, run: usize) -> Shares {
     let open = &suite.open[run];
-    let is_early = suite.runs <= FIRST_RUNS;
-    let surplus = |x: u32, usual: f64| {
-        let x = f64::from(x);
-        if is_early {
-            (60.0 / x).min(1.0)
-        } else if x <= (usual + 3.0 * usual.sqrt()).max(3.0) {
-            1.0
-        } else {
-            usual.max(0.5) / x
-        }
-    };
-    let most = |usual: f64| if is_early { 400.0 } else { FLOOD * usual.max(1.0) };
-    let flood = open.surprising.iter().zip(suite.usual).any(|(x, usual)| f64::from(*x) > most(usual));
+    let most = |usual: &Usual| if usual.is_early() { EARLY_FLOOD } else { FLOOD * usual.mean.max(1.0) };
+    let flood = open.surprising.iter().zip(&suite.usual).any(|(x, usual)| f64::from(*x) > most(usual));
     let errors = open.errors as f64 > ERRORS * open.executions as f64;
     let incident = open.incident || flood || errors;
     let mut evidence = [0.0; GROUPS];
     if !incident {
-        for (share, (x, usual)) in evidence.iter_mut().zip(open.surprising.iter().zip(suite.usual)) {
-            *share = surplus(*x, usual);
+        for (share, (x, usual)) in evidence.iter_mut().zip(open.surprising.iter().zip(&suite.usual)) {
+            *share = usual.share(*x);
         }
     }
-    Shares { incident, evidence, failing: surplus(open.failing, suite.usual_failing) }
+    Shares { incident, evidence, failing: suite.usual_failing.share(open.failing) }
 }
 
 /// Takes weight from evidence that was given before the run showed itself to bring too much.
