@@ -91,10 +91,12 @@ pub enum Reason {
     },
 }
 
-/// Share of a failure in an incident that fails every time which the incident explains.
+/// Probability that an incident explains a failure in it which no retry cured.
 const INCIDENT_FAILS_ALWAYS: f64 = 0.9;
-/// The same for a crowd that is no incident: a broken build fails many tests too.
-const CROWD_FAILS_ALWAYS: f64 = 0.3;
+/// The same for a crowd that is no incident, at most: a broken build fails many tests too.
+const CROWD_FAILS_ALWAYS: f64 = 0.8;
+/// A change that breaks many tests is usual; only so small a share of usual failures makes a crowd.
+const CROWD: f64 = 0.02;
 
 /// Counts how often a failure like this was flaky before.
 pub(crate) fn seen(state: &TestState, signature: u64) -> Signatures {
@@ -116,7 +118,7 @@ pub(crate) fn judge(good: f64, mixed: bool, attempts: u32, seen: Signatures, run
         (true, true) => 0.99,
         (true, false) => 1.0 - run.share,
         (false, true) => INCIDENT_FAILS_ALWAYS,
-        (false, false) => (1.0 - run.share) * CROWD_FAILS_ALWAYS,
+        (false, false) => (1.0 - run.share / CROWD).max(0.0) * CROWD_FAILS_ALWAYS,
     };
     let mut flake = good;
     if seen.known && !mixed {
@@ -185,7 +187,10 @@ impl Reason {
                 format!("it failed, and good code explains that with {:.1} %", good * 100.0)
             }
             Self::FailedAlways { attempts, good } => {
-                format!("it failed in all {attempts} attempts, and good code explains that with {:.1} %", good * 100.0)
+                format!(
+                    "it failed in all {attempts} attempts, and good code explains that with {:.1} %",
+                    good * 100.0
+                )
             }
             Self::SeenBefore { equal, all } => {
                 format!("{equal} of {all} flaky failures of this test looked the same")
@@ -196,7 +201,10 @@ impl Reason {
             }
             Self::Incident => "the run is an incident".to_owned(),
             Self::Crowd { share } => {
-                format!("far more tests than usual fail in this run, {:.0} % of them would be usual", share * 100.0)
+                format!(
+                    "far more tests than usual fail in this run, {:.0} % of them would be usual",
+                    share * 100.0
+                )
             }
         }
     }

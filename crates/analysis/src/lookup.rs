@@ -1,4 +1,5 @@
-//! What the fold asks of whoever keeps the data; each question at most once an upload, for a set of tests.
+//! What the fold asks of whoever keeps the data; each question once an upload, for a set of tests. Only when a run turns out
+//! to be an incident, states and passes of the few tests it misled before are asked for too.
 
 use crate::test_state::TestState;
 use crate::upload::{CommitKey, Lane};
@@ -12,7 +13,7 @@ pub const LATE_DAYS: i64 = 30;
 /// Runs of one commit that are consulted, newest first.
 pub const MOST_RUNS: usize = 16;
 
-/// Runs that began earlier before the suite's clock than this are not consulted.
+/// Uploads that began earlier before the suite's clock than this are not consulted, so that memory stays bounded.
 pub const HORIZON_US: i64 = 14 * DAY_US;
 
 /// Passes of a test on branches of each class since its state was last changed, those of this upload included: by the
@@ -67,7 +68,7 @@ impl PassBase {
     }
 }
 
-/// Attempts of one test on one commit outside the upload: one entry for each run and lane.
+/// Passed attempts of one test on one commit outside the upload: one entry for each run and lane that has any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Other {
     /// The run; the upload's own run included.
@@ -76,8 +77,6 @@ pub struct Other {
     pub lane: Lane,
     /// Attempts that passed.
     pub passed: u32,
-    /// Attempts that failed; errors are not counted.
-    pub failed: u32,
     /// Latest start of an upload in which it passed.
     pub pass_started_at: Timestamp,
 }
@@ -99,8 +98,8 @@ pub trait Lookup {
     /// Reading fails.
     fn passes(&mut self, tests: &[TestId]) -> Result<Vec<(TestId, Passes)>, Self::Error>;
 
-    /// Attempts of `tests` on `commit` in the newest [`MOST_RUNS`] runs of that commit which began after `since`, and
-    /// earlier ones in the upload's own run.
+    /// Passed attempts of `tests` on `commit`, brought by earlier uploads that began after `since` to the newest
+    /// [`MOST_RUNS`] runs of that commit, the upload's own run included. A newer run is one that arrived later first.
     ///
     /// # Errors
     /// Reading fails.

@@ -158,9 +158,7 @@ impl Lookup for Memory {
 
     fn passes(&mut self, tests: &[TestId]) -> Result<Vec<(TestId, Passes)>, Infallible> {
         let first_day = Some(Timestamp(START_US).day());
-        let passes = |test: &TestId| {
-            (*test, Passes { by_class: self.count(test.get() as usize), first_day })
-        };
+        let passes = |test: &TestId| (*test, Passes { by_class: self.count(test.get() as usize), first_day });
         Ok(tests.iter().map(passes).collect())
     }
 
@@ -170,14 +168,15 @@ impl Lookup for Memory {
         commit: CommitKey,
         _: Timestamp,
     ) -> Result<Vec<(TestId, Other)>, Infallible> {
-        let Some((_, run, at, failing)) = self.previous.as_ref().filter(|previous| previous.0 == commit) else {
+        let Some((_, run, at, failing)) = self.previous.as_ref().filter(|previous| previous.0 == commit)
+        else {
             return Ok(Vec::new());
         };
         let other = |test: &TestId| {
             let found = failing.binary_search_by_key(&(test.get() as usize), |(test, _)| *test);
             let passed = found.map_or(1, |index| u32::from(failing[index].1));
             let lane = Lane::of_job(None);
-            (*test, Other { run: *run, lane, passed, failed: 1 - passed, pass_started_at: *at })
+            (*test, Other { run: *run, lane, passed, pass_started_at: *at })
         };
         Ok(tests.iter().map(other).collect())
     }
@@ -283,7 +282,8 @@ impl Bench {
                 self.flagged[test].get_or_insert(run.day);
             }
             if matches!(change.after, Health::Flaky | Health::Dormant)
-                || change.after == Health::Broken && change.state.is_announced(self.suite.clock, 0, self.rules)
+                || change.after == Health::Broken
+                    && change.state.is_announced(self.suite.clock, 0, self.rules)
             {
                 self.announced.insert(test);
             } else {

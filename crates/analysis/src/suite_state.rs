@@ -122,7 +122,7 @@ struct Tally {
 /// Rate of breaks that is assumed before anything is learned, and how many verdicts it is worth.
 const PRIOR_BREAKS: [(f64, f64); 3] = [(5e-4, 2e5), (1e-3, 2e5), (2e-3, 2e5)];
 /// Learned rates stay within this factor of what is assumed.
-const LEARNING: f64 = 4.0;
+const LEARNING: f64 = 20.0;
 
 const fn index(class: BranchClass) -> usize {
     match class {
@@ -165,7 +165,8 @@ impl SuiteState {
         for (learned, today) in self.learned.iter_mut().zip(&mut self.today) {
             learned.verdicts = (learned.verdicts + today.verdicts as f64) * factor;
             learned.broken = (learned.broken + today.broken as f64 / MILLION) * factor;
-            learned.broken_sources = (learned.broken_sources + today.broken_sources as f64 / MILLION) * factor;
+            learned.broken_sources =
+                (learned.broken_sources + today.broken_sources as f64 / MILLION) * factor;
             *today = Tally::default();
         }
         self.day = day;
@@ -279,7 +280,8 @@ impl SuiteState {
             *usual = Usual { mean: from.float()?, runs: from.unsigned()? };
         }
         for (learned, today) in state.learned.iter_mut().zip(&mut state.today) {
-            *learned = Learned { verdicts: from.float()?, broken: from.float()?, broken_sources: from.float()? };
+            *learned =
+                Learned { verdicts: from.float()?, broken: from.float()?, broken_sources: from.float()? };
             *today = Tally {
                 verdicts: from.unsigned()?,
                 broken: from.unsigned()?,

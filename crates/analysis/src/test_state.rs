@@ -171,6 +171,12 @@ impl TestState {
         self.rates.quantile(share)
     }
 
+    /// Pieces of evidence that are remembered, at most eight.
+    #[must_use]
+    pub fn evidence_count(&self) -> usize {
+        self.evidence.len()
+    }
+
     /// Whether the test is failing steadily on the default branch.
     #[must_use]
     pub fn is_broken(&self) -> bool {

@@ -4,7 +4,9 @@
 
 mod database;
 mod demo;
+mod replay;
 mod serve;
+mod simulate;
 mod suite;
 mod token;
 mod user;
@@ -33,6 +35,10 @@ enum Command {
     Serve(serve::Serve),
     /// Serve a fresh database filled with the results of a generated project
     Demo(demo::Demo),
+    /// Fold a stream of executions through the detector and print each change of health
+    Replay(replay::Replay),
+    /// Measure the detector on a generated project with known causes
+    Simulate(simulate::Simulate),
     /// Make, change and list suites
     Suite(suite::SuiteCommand),
     /// Make, list and revoke tokens
@@ -52,6 +58,8 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
+        Command::Replay(command) => command.run(),
+        Command::Simulate(command) => command.run(),
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),

@@ -207,13 +207,16 @@ fn remember(state: &mut TestState, pending: &Pending) {
 }
 
 /// A failure on a change: all pushes of one change are one event.
-fn bad_on_change(suite: &SuiteState, pending: &Pending, state: &mut TestState) -> f64 {
+fn bad_on_change(suite: &mut SuiteState, pending: &Pending, state: &mut TestState) -> f64 {
     remember(state, pending);
     let is_part = |p: &&Pending| p.origin == pending.origin && p.class == pending.class;
     let before: f64 = state.pending.iter().filter(is_part).map(|p| p.contribution).sum();
     let attempts: u32 = state.pending.iter().filter(is_part).map(|p| p.attempts).sum();
     let q = state.rates.mean_without(before);
     let good = suite.breaks(pending.class).good_while_open(q, attempts);
+    if attempts == pending.attempts {
+        suite.count_block(pending.class, 1.0 - good, 1);
+    }
     for part in &mut state.pending {
         if part.origin == pending.origin && part.class == pending.class {
             part.contribution = f64::from(part.attempts) * good;
