@@ -29,10 +29,10 @@ pub(super) fn weigh<L: Lookup>(
 ) -> Result<(), L::Error> {
     count(&mut suite.open[run], touched);
     let shares = shares(suite, run);
-    if suite.open[run].incident != shares.incident {
-        suite.open[run].incident = true;
+    if shares.here && !suite.open[run].incident {
         step.incidents.push(upload.run);
     }
+    suite.open[run].incident |= shares.incident;
     revise(suite, run, upload, rules, &shares, touched, lookup, step)?;
     let clock = suite.clock;
     let open = &mut suite.open[run];
@@ -50,7 +50,7 @@ pub(super) fn weigh<L: Lookup>(
         for failed in &mut test.failures {
             let seen = judgement::seen(&test.state, failed.signature);
             let run = RunShare {
-                incident: shares.incident,
+                incident: shares.here,
                 share: if failed.mixed { shares.evidence[0].min(shares.evidence[1]) } else { shares.failing },
             };
             failed.judgement = judgement::judge(failed.good, failed.mixed, failed.attempts, seen, run);
@@ -75,7 +75,10 @@ fn count(open: &mut OpenRun, touched: &[Touched<'_>]) {
 }
 
 struct Shares {
+    /// The run brings no evidence.
     incident: bool,
+    /// It failed itself, and does not only show that other runs did.
+    here: bool,
     /// How much of its weight evidence of a group keeps.
     evidence: [f64; GROUPS],
     /// The same for new failures.
@@ -85,19 +88,22 @@ struct Shares {
 fn shares(suite: &SuiteState, run: usize) -> Shares {
     let open = &suite.open[run];
     let most = |usual: &Usual| if usual.is_early() { EARLY_FLOOD } else { FLOOD * usual.mean.max(1.0) };
-    let flood = open.surprising.iter().zip(&suite.usual).any(|(x, usual)| f64::from(*x) > most(usual));
+    let mut floods = open.surprising.iter().zip(&suite.usual).map(|(x, usual)| f64::from(*x) > most(usual));
+    let in_run = floods.next().unwrap_or(false);
+    let of_others = floods.any(|flood| flood);
     let errors = open.errors as f64 > ERRORS * open.executions as f64;
-    let incident = open.incident || flood || errors;
+    let here = in_run || errors;
+    let incident = open.incident || here || of_others;
     let mut evidence = [0.0; GROUPS];
     if !incident {
         for (share, (x, usual)) in evidence.iter_mut().zip(open.surprising.iter().zip(&suite.usual)) {
             *share = usual.share(*x);
         }
     }
-    Shares { incident, evidence, failing: suite.usual_failing.share(open.failing) }
+    Shares { incident, here, evidence, failing: suite.usual_failing.share(open.failing) }
 }
 
-/// Takes weight from evidence that was given before the run showed itself to bring too much.
+/// Takes back evidence that was given before the run showed itself to bring too much.
 #[expect(clippy::too_many_arguments, reason = "the parts of one step")]
 fn revise<L: Lookup>(
     suite: &mut SuiteState,
@@ -129,26 +135,20 @@ fn revise<L: Lookup>(
     }
     for (test, failed_run, kind) in revised {
         if let Ok(index) = touched.binary_search_by_key(&test, |touched| touched.test) {
-            let weight = shares.evidence[group(kind)];
-            lighten(&mut touched[index], failed_run, kind, weight, step);
+            take_back(&mut touched[index], failed_run, kind, step);
         }
     }
     Ok(())
 }
 
-fn lighten(test: &mut Touched<'_>, run: RunId, kind: EvidenceKind, share: f64, step: &mut Step) {
+/// Takes a piece of evidence back: whatever share of its weight the crowd leaves is too little to keep.
+fn take_back(test: &mut Touched<'_>, run: RunId, kind: EvidenceKind, step: &mut Step) {
     let state = &mut test.state;
     let Some(index) = state.evidence.iter().position(|mark| (mark.run, mark.kind) == (run, kind)) else {
         return;
     };
-    let mark = &mut state.evidence[index];
-    mark.weight = rounded(mark.weight * share);
-    let mut mark = *mark;
-    if mark.weight < LIGHTEST {
-        mark.weight = 0.0;
-        state.evidence.remove(index);
-        withdraw(test, &mark);
-    }
+    let mark = Mark { weight: 0.0, ..state.evidence.remove(index) };
+    withdraw(test, &mark);
     step.evidence.push(change(test.test, &mark));
 }
 
