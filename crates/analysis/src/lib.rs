@@ -4,6 +4,7 @@
 //! data. `docs/detector.md` explains the rules and how well they do.
 
 pub mod detector;
+pub mod explanation;
 pub mod health;
 pub mod judgement;
 pub mod lookup;

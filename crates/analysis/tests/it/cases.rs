@@ -39,6 +39,19 @@ fn a_fixed_flake_is_resolved_after_14_times_24_hours() {
 }
 
 #[test]
+fn a_state_explains_itself() {
+    let project = flaky_at_hour_101();
+    let explained = project.state(1).unwrap().explain(hour(200), 50, Rules::default());
+    assert_eq!((explained.health, explained.evidence.len(), explained.weight), (Health::Flaky, 2, (2.0, 2)));
+    assert!(explained.interval.0 < explained.q && explained.q < explained.interval.1);
+    assert_eq!(explained.ends_at, Some(hour(101).plus(14 * DAY_US)));
+    let text = explained.sentences().join("\n");
+    for words in ["2 independent changes", "inside one run", "90 % interval", "50 times", "resolved on"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
 fn it_does_not_matter_when_the_clock_was_looked_at() {
     let looks = |often: bool| {
         let mut project = flaky_at_hour_101();

@@ -15,6 +15,7 @@ mod health;
 mod javascript_collector;
 mod junit_rules;
 mod python_collector;
+mod replay;
 mod replay_buildkite;
 mod replay_junit;
 mod rest;
