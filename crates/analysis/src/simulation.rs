@@ -126,6 +126,15 @@ struct Bench {
     flaky: Vec<bool>,
 }
 
+/// A run with which a rerun is compared.
+struct Previous {
+    commit: CommitKey,
+    run: RunId,
+    at: Timestamp,
+    /// Tests that failed at first, and whether they passed on retry.
+    failing: Vec<(usize, bool)>,
+}
+
 /// Counters and states by test.
 struct Memory {
     states: Vec<Option<TestState>>,
@@ -136,7 +145,7 @@ struct Memory {
     /// Passes when the state was stored.
     base: [Vec<u64>; 3],
     /// The latest run and its failing tests, for reruns.
-    previous: Option<(CommitKey, RunId, Timestamp, Vec<(usize, bool)>)>,
+    previous: Option<Previous>,
 }
 
 impl Memory {
@@ -168,10 +177,10 @@ impl Lookup for Memory {
         commit: CommitKey,
         _: Timestamp,
     ) -> Result<Vec<(TestId, Other)>, Infallible> {
-        let Some((_, run, at, failing)) = self.previous.as_ref().filter(|previous| previous.0 == commit)
-        else {
+        let Some(previous) = self.previous.as_ref().filter(|previous| previous.commit == commit) else {
             return Ok(Vec::new());
         };
+        let Previous { run, at, failing, .. } = previous;
         let other = |test: &TestId| {
             let found = failing.binary_search_by_key(&(test.get() as usize), |(test, _)| *test);
             let passed = found.map_or(1, |index| u32::from(failing[index].1));
@@ -237,7 +246,7 @@ impl Bench {
         self.judge(run, &step, &known);
         self.store(run, step);
         let failing = run.failing.iter().map(|(test, failing)| (*test, failing.passed_too())).collect();
-        self.memory.previous = Some((commit, RunId(run.number), at, failing));
+        self.memory.previous = Some(Previous { commit, run: RunId(run.number), at, failing });
     }
 
     /// Failing tests with their retries, and passes that matter.
@@ -257,8 +266,8 @@ impl Bench {
                 attempts.push(attempt(*test, if passed { Outcome::Passed } else { Outcome::Failed }));
             }
         }
-        let previous = self.memory.previous.iter().filter(|previous| previous.0 == upload.commit);
-        let again = previous.flat_map(|previous| previous.3.iter().map(|(test, _)| *test));
+        let previous = self.memory.previous.iter().filter(|previous| previous.commit == upload.commit);
+        let again = previous.flat_map(|previous| previous.failing.iter().map(|(test, _)| *test));
         let default = run.class == BranchClass::Default;
         let waiting: BTreeSet<usize> =
             self.watching.iter().copied().filter(|_| default).chain(again).collect();
@@ -347,6 +356,5 @@ impl Bench {
         }
         self.red += u32::from(is_red);
         self.still_red += u32::from(blocks);
-        debug_assert!(run.class != BranchClass::MergeQueue || !run.incident);
     }
 }

@@ -40,7 +40,6 @@ pub(super) struct SimulatedRun {
     pub(super) commit: u64,
     pub(super) position: Option<i64>,
     pub(super) failing: BTreeMap<usize, Failing>,
-    pub(super) incident: bool,
 }
 
 struct Break {
@@ -111,7 +110,7 @@ impl Project {
         } else if self.random.chance(self.options.broken_changes) {
             own = Some(self.new_break(8.0, 1.0));
         }
-        self.execute(day, class, self.commits, position, own)
+        self.execute(day, class, self.commits, position, own.as_ref())
     }
 
     fn run_again(&mut self, day: f64, commit: u64, position: Option<i64>) -> SimulatedRun {
@@ -143,7 +142,7 @@ impl Project {
         class: BranchClass,
         commit: u64,
         position: Option<i64>,
-        own: Option<Break>,
+        own: Option<&Break>,
     ) -> SimulatedRun {
         self.runs += 1;
         let retries = self.options.retries;
@@ -163,13 +162,12 @@ impl Project {
             fail(*test, self.rates[*test], self.rates[*test], Cause::Flake, random);
         }
         let on_default = class == BranchClass::Default;
-        for broken in self.breaks.iter().filter(|_| on_default).chain(&own) {
+        for broken in self.breaks.iter().filter(|_| on_default).chain(own) {
             for test in &broken.tests {
                 fail(*test, broken.fails, broken.fails, Cause::Regression, random);
             }
         }
-        let incident = random.chance(self.options.incidents);
-        if incident {
+        if random.chance(self.options.incidents) {
             let share = random.between(self.options.incident_share.0, self.options.incident_share.1);
             let mut test = random.gap(share);
             while test < self.rates.len() {
@@ -177,6 +175,6 @@ impl Project {
                 test += 1 + random.gap(share);
             }
         }
-        SimulatedRun { number: self.runs, day, class, commit, position, failing, incident }
+        SimulatedRun { number: self.runs, day, class, commit, position, failing }
     }
 }

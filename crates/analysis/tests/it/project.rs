@@ -30,12 +30,12 @@ pub(crate) struct New {
     pub(crate) attempts: Vec<Attempt>,
 }
 
-pub(crate) fn on_main(run: i64, commit: impl ToString, at: Timestamp) -> New {
+pub(crate) fn on_main(run: i64, commit: impl ToString + Copy, at: Timestamp) -> New {
     let class = BranchClass::Default;
     New { run, commit: commit.to_string(), at, class, job: None, attempts: Vec::new() }
 }
 
-pub(crate) fn on_change(run: i64, commit: impl ToString, at: Timestamp) -> New {
+pub(crate) fn on_change(run: i64, commit: impl ToString + Copy, at: Timestamp) -> New {
     New { class: BranchClass::PullRequest, ..on_main(run, commit, at) }
 }
 
