@@ -5,7 +5,7 @@ use super::{EvidenceChange, LIGHTEST, Step, Touched, settle};
 use crate::health::Rules;
 use crate::judgement::{self, RunShare};
 use crate::lookup::{Lookup, Passes};
-use crate::suite_state::{GROUPS, MOST_FULL, OpenRun, SuiteState, Usual, group};
+use crate::suite_state::{GROUPS, MOST_FULL, OpenRun, SuiteState, Usual, early_most, group};
 use crate::test_state::{Mark, TestState};
 use crate::upload::Upload;
 use casebook_model::evidence::{EpisodeEnd, EvidenceKind};
@@ -15,8 +15,8 @@ use casebook_model::id::{RunId, TestId};
 const ERRORS: f64 = 0.3;
 /// Times the usual amount of evidence from which a run is an incident.
 const FLOOD: f64 = 20.0;
-/// Amount of evidence from which a run is an incident while the usual amount is not known.
-const EARLY_FLOOD: f64 = 400.0;
+/// Times what may be usual from which a run is an incident while the usual amount is not known.
+const EARLY_FLOOD: f64 = 6.0;
 
 pub(super) fn weigh<L: Lookup>(
     suite: &mut SuiteState,
@@ -85,7 +85,13 @@ struct Shares {
 
 fn shares(suite: &SuiteState, run: usize) -> Shares {
     let open = &suite.open[run];
-    let most = |usual: &Usual| if usual.is_early() { EARLY_FLOOD } else { FLOOD * usual.mean.max(1.0) };
+    let most = |usual: &Usual| {
+        if usual.is_early() {
+            (EARLY_FLOOD * early_most(open.executions)).max(FLOOD)
+        } else {
+            FLOOD * usual.mean.max(1.0)
+        }
+    };
     let mut floods = open.surprising.iter().zip(&suite.usual).map(|(x, usual)| f64::from(*x) > most(usual));
     let in_run = floods.next().unwrap_or(false);
     let of_others = floods.any(|flood| flood);
@@ -95,10 +101,10 @@ fn shares(suite: &SuiteState, run: usize) -> Shares {
     let mut evidence = [0.0; GROUPS];
     if !incident {
         for (share, (x, usual)) in evidence.iter_mut().zip(open.surprising.iter().zip(&suite.usual)) {
-            *share = usual.share(*x);
+            *share = usual.share(*x, open.executions);
         }
     }
-    Shares { incident, here, evidence, failing: suite.usual_failing.share(open.failing) }
+    Shares { incident, here, evidence, failing: suite.usual_failing.share(open.failing, open.executions) }
 }
 
 /// Takes back evidence that was given before the run showed itself to bring too much.
