@@ -204,7 +204,7 @@ fn settle<'a>(
     let since = passes.total().saturating_sub(own);
     let default_own = if upload.branch_class.code() == 1 { own } else { 0 };
     if passes.by_class[0] > default_own && state.blocks.is_empty() {
-        state.default_clean = Some(true);
+        state.note_clean_source();
     }
     let before = if is_new {
         health_without_state(passes.first_day, since, suite.clock)

@@ -34,6 +34,9 @@ pub struct TestState {
     pub(crate) clean: u64,
     /// Whether the latest source of the default branch passed; none before the first.
     pub(crate) default_clean: Option<bool>,
+    /// Consecutive sources of the default branch with a failure, also one that passed on retry, and the last of them.
+    pub(crate) failing_sources: u32,
+    pub(crate) failing_position: i64,
     pub(crate) blocks: Vec<Block>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) evidence: Vec<Mark>,
@@ -133,6 +136,8 @@ impl TestState {
             passes: 0,
             clean: 0,
             default_clean: None,
+            failing_sources: 0,
+            failing_position: 0,
             blocks: Vec::new(),
             pending: Vec::new(),
             evidence: Vec::new(),
@@ -183,9 +188,19 @@ impl TestState {
         self.blocks.iter().any(|block| block.broken_at.is_some())
     }
 
-    /// Longest stretch of failing default-branch sources that is open.
-    pub(crate) fn longest_block(&self) -> u32 {
-        self.blocks.iter().filter(|b| b.clean_after == 0).map(|b| b.sources).max().unwrap_or(0)
+    /// Notes that a source of the default branch passed in every attempt.
+    pub(crate) fn note_clean_source(&mut self) {
+        self.default_clean = Some(true);
+        self.failing_sources = 0;
+    }
+
+    /// Notes that one had a failure.
+    pub(crate) fn note_failing_source(&mut self, position: i64) {
+        self.default_clean = Some(false);
+        if self.failing_sources == 0 || position > self.failing_position {
+            self.failing_sources += 1;
+            self.failing_position = position;
+        }
     }
 
     /// The bytes that are stored.
@@ -197,6 +212,8 @@ impl TestState {
         out.unsigned(self.passes);
         out.unsigned(self.clean);
         out.optional(self.default_clean.map(i64::from));
+        out.unsigned(u64::from(self.failing_sources));
+        out.signed(self.failing_position);
         out.unsigned(self.blocks.len() as u64);
         for block in &self.blocks {
             block.write(&mut out);
@@ -243,6 +260,8 @@ impl TestState {
         state.passes = from.unsigned()?;
         state.clean = from.unsigned()?;
         state.default_clean = from.optional()?.map(|value| value != 0);
+        state.failing_sources = from.small()?;
+        state.failing_position = from.signed()?;
         for _ in 0..from.length(MOST_BLOCKS)? {
             state.blocks.push(Block::read(&mut from)?);
         }

@@ -184,9 +184,9 @@ fn failing(suite: &mut SuiteState, upload: &Upload<'_>, test: &mut Touched<'_>, 
     });
 }
 
-/// Weight left when the default branch failed on the two sources before; `inside` if the failure is one of the block.
+/// Weight left when the default branch failed on the two sources before; `inside` if the failure was counted.
 fn streak(state: &TestState, inside: bool) -> f64 {
-    if state.longest_block() >= 2 + u32::from(inside) { STREAK } else { 1.0 }
+    if state.failing_sources >= 2 + u32::from(inside) { STREAK } else { 1.0 }
 }
 
 /// Remembers the failed source until it passes or is forgotten.
@@ -262,7 +262,7 @@ fn bad_on_default(
     block.last = block.last.max(position);
     block.attempts += own.failed;
     block.sources += u32::from(!is_known || block.sources == 0);
-    state.default_clean = Some(false);
+    state.note_failing_source(position);
     let good = reopen(suite, state, index);
     let block = &mut state.blocks[index];
     let q = state.rates.mean_without(block.contribution);
@@ -287,7 +287,7 @@ fn reopen(suite: &SuiteState, state: &mut TestState, index: usize) -> f64 {
 /// The default branch failed and passed on one source: a single failure before it is over, a stretch goes on.
 fn mixed_on_default(suite: &mut SuiteState, upload: &Upload<'_>, state: &mut TestState, lane: Lane) {
     let Some(position) = upload.position else { return };
-    state.default_clean = Some(false);
+    state.note_failing_source(position);
     let found = state.blocks.iter().position(|block| block.lane == lane && block.sources == 1);
     if let Some(index) = found
         && state.blocks[index].last < position
@@ -373,14 +373,14 @@ fn clean_on_default(
 ) {
     let state = &mut test.state;
     let Some(index) = state.blocks.iter().position(|block| block.lane == own.lane) else {
-        state.default_clean = Some(true);
+        state.note_clean_source();
         return;
     };
     let block = state.blocks[index];
     if position <= block.last {
         return;
     }
-    state.default_clean = Some(true);
+    state.note_clean_source();
     if block.clean_after > 0 {
         state.blocks.remove(index);
         return;
