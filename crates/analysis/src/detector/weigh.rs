@@ -32,7 +32,7 @@ pub(super) fn weigh<L: Lookup>(
     if shares.here && !suite.open[run].incident {
         step.incidents.push(upload.run);
     }
-    suite.open[run].incident |= shares.incident;
+    suite.open[run].incident |= shares.here;
     revise(suite, run, upload, rules, &shares, touched, lookup, step)?;
     let open = &mut suite.open[run];
     for test in touched.iter_mut() {
@@ -42,7 +42,7 @@ pub(super) fn weigh<L: Lookup>(
             if share == 1.0 && !test.known && open.full.len() < MOST_FULL {
                 open.full.push((test.test, candidate.run, candidate.kind));
             }
-            if shares.incident && candidate.run != upload.run && !step.incidents.contains(&candidate.run) {
+            if share == 0.0 && candidate.run != upload.run && !step.incidents.contains(&candidate.run) {
                 step.incidents.push(candidate.run);
             }
         }
@@ -50,7 +50,7 @@ pub(super) fn weigh<L: Lookup>(
             let seen = judgement::seen(&test.state, failed.signature);
             let run = RunShare {
                 incident: shares.here,
-                share: if failed.mixed { shares.evidence[0].min(shares.evidence[1]) } else { shares.failing },
+                share: if failed.mixed { shares.mixed } else { shares.failing },
             };
             failed.judgement = judgement::judge(failed.good, failed.mixed, failed.attempts, seen, run);
         }
@@ -73,12 +73,12 @@ fn count(open: &mut OpenRun, touched: &[Touched<'_>]) {
 }
 
 struct Shares {
-    /// The run brings no evidence.
-    incident: bool,
-    /// It failed itself, and does not only show that other runs did.
+    /// The run is an incident itself, and does not only show that others were.
     here: bool,
     /// How much of its weight evidence of a group keeps.
     evidence: [f64; GROUPS],
+    /// Share of tests that failed and passed which is usual.
+    mixed: f64,
     /// The same for new failures.
     failing: f64,
 }
@@ -92,19 +92,14 @@ fn shares(suite: &SuiteState, run: usize) -> Shares {
             FLOOD * usual.mean.max(1.0)
         }
     };
-    let mut floods = open.surprising.iter().zip(&suite.usual).map(|(x, usual)| f64::from(*x) > most(usual));
-    let in_run = floods.next().unwrap_or(false);
-    let of_others = floods.any(|flood| flood);
+    let flood = |index: usize| f64::from(open.surprising[index]) > most(&suite.usual[index]);
     let errors = open.errors as f64 > ERRORS * open.executions as f64;
-    let here = in_run || errors;
-    let incident = open.incident || here || of_others;
-    let mut evidence = [0.0; GROUPS];
-    if !incident {
-        for (share, (x, usual)) in evidence.iter_mut().zip(open.surprising.iter().zip(&suite.usual)) {
-            *share = usual.share(*x, open.executions);
-        }
-    }
-    Shares { incident, here, evidence, failing: suite.usual_failing.share(open.failing, open.executions) }
+    let here = open.incident || errors || flood(group(EvidenceKind::Retry));
+    let usual = |index: usize| suite.usual[index].share(open.surprising[index], open.executions);
+    // A flood between runs shows that other runs failed; it says nothing against retries in this one.
+    let evidence = std::array::from_fn(|index| if here || flood(index) { 0.0 } else { usual(index) });
+    let mixed = usual(group(EvidenceKind::Retry));
+    Shares { here, evidence, mixed, failing: suite.usual_failing.share(open.failing, open.executions) }
 }
 
 /// Takes back evidence that was given before the run showed itself to bring too much.
