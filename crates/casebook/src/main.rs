@@ -7,7 +7,9 @@ mod configuration;
 mod database;
 mod demo;
 mod openapi;
+mod replay;
 mod serve;
+mod simulate;
 mod suite;
 mod token;
 mod upload;
@@ -43,6 +45,10 @@ enum Command {
     /// Serve a fresh database filled with the results of a generated project
     Demo(demo::Demo),
     Upload(Box<upload::Upload>),
+    /// Fold a stream of executions through the detector and print each change of health
+    Replay(replay::Replay),
+    /// Measure the detector on a generated project with known causes
+    Simulate(simulate::Simulate),
     /// Make, change and list suites
     Suite(suite::SuiteCommand),
     /// Make, list and revoke tokens
@@ -72,6 +78,8 @@ fn main() -> ExitCode {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Upload(command) => return command.run(),
+        Command::Replay(command) => command.run(),
+        Command::Simulate(command) => command.run(),
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),

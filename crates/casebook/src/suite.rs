@@ -48,11 +48,11 @@ struct Create {
     resolve: Option<ResolveRule>,
 }
 
-fn sensitivity(word: &str) -> Result<Sensitivity, String> {
+pub(crate) fn sensitivity(word: &str) -> Result<Sensitivity, String> {
     Sensitivity::from_word(word).ok_or_else(|| "use robust or prompt".to_owned())
 }
 
-fn resolve_rule(word: &str) -> Result<ResolveRule, String> {
+pub(crate) fn resolve_rule(word: &str) -> Result<ResolveRule, String> {
     ResolveRule::from_word(word).ok_or_else(|| "use quiet or proven".to_owned())
 }
 

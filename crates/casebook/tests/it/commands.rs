@@ -294,7 +294,7 @@ fn heavy_demo_shows_what_it_found() {
 #[test]
 fn help_names_every_command() {
     let help = stdout(&run(program(), &["--help"], ""));
-    for command in ["serve", "demo", "suite", "token", "user"] {
+    for command in ["serve", "demo", "replay", "simulate", "suite", "token", "user"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {help}");
     }
 }

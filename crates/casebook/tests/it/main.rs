@@ -23,6 +23,7 @@ mod named_suites;
 mod own_api;
 mod python_collector;
 mod rate_limits;
+mod replay;
 mod replay_buildkite;
 mod replay_junit;
 mod rest;
