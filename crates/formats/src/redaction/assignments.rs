@@ -225,7 +225,7 @@ impl Value {
                 }
                 _ if rest.as_bytes()[at..].starts_with(quote.as_bytes()) => return Some(self.start + at),
                 // A string within a string ends with that.
-                b'"' if quote.len() == 2 => return None,
+                b'"' if quote != "\"" => return None,
                 _ => {}
             }
         }

@@ -359,6 +359,12 @@ fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces), 0..30).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn a_quotation_does_not_reach_beyond_the_string_it_is_in() {
+    let text = r#"{"Authorization: 'hunter2hunter2\"": "'"}"#;
+    assert_eq!(redacted(text).0, text);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
