@@ -8,10 +8,15 @@ use tokio::sync::watch;
 /// How often statistics for SQLite's planner are brought up to date; without them it chooses badly.
 const STATISTICS_EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// How often the detector is told the time.
+const TIME_EVERY: Duration = Duration::from_secs(60);
+
 /// Runs due work until `shutdown` says stop.
 pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
     let mut statistics = tokio::time::interval(STATISTICS_EVERY);
     statistics.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut time = tokio::time::interval(TIME_EVERY);
+    time.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stopped(&mut shutdown) => return,
@@ -21,6 +26,11 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not brought up to date");
                 }
                 clear_removed_suites(&app, &shutdown).await;
+            }
+            _ = time.tick() => {
+                if let Err(error) = app.let_time_pass().await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "what is due was not done");
+                }
             }
             () = app.cleaning.notified() => clear_removed_suites(&app, &shutdown).await,
         }

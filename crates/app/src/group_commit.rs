@@ -3,6 +3,7 @@
 //! On SQLite one thread takes everything that waits, of any suite. On PostgreSQL a transaction touches one suite, several
 //! threads take different suites, and a suite is never in two hands, because its fold is serial.
 
+use crate::detection::{Detection, Detector};
 use crate::metrics::Metrics;
 use casebook_model::id::SuiteId;
 use casebook_storage::catalog::Catalogs;
@@ -71,6 +72,7 @@ struct Shared {
     changed: Condvar,
     store: Arc<Store>,
     catalogs: Arc<Catalogs>,
+    detector: Detector,
     metrics: Arc<Metrics>,
 }
 
@@ -86,8 +88,14 @@ impl GroupCommit {
             Engine::Sqlite => 1,
             Engine::Postgres => POSTGRES_WRITERS,
         };
-        let shared =
-            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), store, catalogs, metrics });
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            store,
+            catalogs,
+            detector: Detector::default(),
+            metrics,
+        });
         let threads = (0..writers)
             .map(|number| {
                 let shared = Arc::clone(&shared);
@@ -193,6 +201,7 @@ impl Shared {
         });
         let results = results.unwrap_or_else(|error| {
             self.catalogs.forget(prepared.iter().map(|(suite, _)| *suite));
+            self.detector.forget(prepared.iter().map(|(suite, _)| *suite));
             let error = Arc::new(error);
             tracing::error!(error = &*error as &dyn std::error::Error, uploads, "a transaction failed");
             let failed = |n: usize| (0..n).map(|_| Err(NotRecorded::Storage(Arc::clone(&error)))).collect();
@@ -214,11 +223,14 @@ impl Shared {
         suite: SuiteId,
         uploads: &[NewUpload],
     ) -> Result<Vec<Result<Receipt, NotRecorded>>, StorageError> {
-        let together = db.savepoint(|db| ingest::record(db, suite, uploads, &self.catalogs, &mut ()))?;
+        let together = db.savepoint(|db| {
+            ingest::record(db, suite, uploads, &self.catalogs, &mut Detection::new(&self.detector))
+        })?;
         let error = match together {
             Ok(receipts) => return Ok(receipts.into_iter().map(Ok).collect()),
             Err(error) => error,
         };
+        self.detector.forget(std::iter::once(suite));
         tracing::error!(
             error = &error as &dyn std::error::Error,
             uploads = uploads.len(),

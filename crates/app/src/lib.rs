@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod clock;
+pub mod detection;
 pub mod dispositions;
 mod group_commit;
 pub mod metrics;

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks through its output")]
 
 mod allocator;
+mod check;
 mod configuration;
 mod database;
 mod demo;
@@ -55,6 +56,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Make, change, list and remove users
     User(user::UserCommand),
+    /// Fold every stored upload again, and compare the detector's states
+    Check(check::Check),
     /// Print the description of the HTTP API (OpenAPI 3.1)
     Openapi(openapi::Openapi),
 }
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Openapi(command) => command.run(),
     };
     match result {

@@ -131,9 +131,9 @@ fn texts(db: &mut Db<'_>, suite: SuiteId, keys: &[Key]) -> Result<HashMap<Key, F
     Ok(rows.into_iter().collect())
 }
 
-/// Packs a failure for storage; equal failures pack to equal keys.
+/// Packs a failure for storage, with what identifies it; equal failures pack to equal keys.
 #[must_use]
-pub fn pack(failure: &Failure) -> PackedFailure {
+pub fn pack(failure: &Failure, signature: Option<(Key, i64)>) -> PackedFailure {
     let details = failure.details.iter();
     let body = Body {
         reason: failure.reason.clone(),
@@ -145,7 +145,7 @@ pub fn pack(failure: &Failure) -> PackedFailure {
             .collect(),
     };
     let text = serde_json::to_vec(&body).unwrap_or_default();
-    PackedFailure { key: digest(&text), body: deflate(&text) }
+    PackedFailure { signature, key: digest(&text), body: deflate(&text) }
 }
 
 fn unpack(bytes: &[u8]) -> Failure {
@@ -192,9 +192,9 @@ mod unit {
             reason: Some("1 != 2".to_owned()),
             details: vec![FailureDetail { expanded: vec!["a".to_owned(), String::new()], backtrace: vec![] }],
         };
-        let packed = pack(&failure);
+        let packed = pack(&failure, None);
         assert_eq!(unpack(&packed.body), failure);
-        assert_eq!(pack(&failure.clone()), packed);
+        assert_eq!(pack(&failure.clone(), None), packed);
         assert!(unpack(b"nonsense").reason.is_some());
     }
 }

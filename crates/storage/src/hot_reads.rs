@@ -2,7 +2,7 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::value::Value;
-use crate::{executions, failures, ingest, rollups, runs, selection, tests, tokens, uploads};
+use crate::{detector, executions, failures, ingest, rollups, runs, selection, tests, tokens, uploads};
 
 /// A statement with values like those it meets.
 pub struct HotRead {
@@ -35,6 +35,10 @@ pub fn all() -> Vec<HotRead> {
         read(rollups::OF_TEST, &[SUITE, FEW, FEW, Value::Int(1)]),
         read(uploads::LIST, &[SUITE, Value::Int(1 << 30), Value::Int(50)]),
         read(uploads::OF_RUN, &[SUITE, Value::Int(1 << 30), Value::Int(50), Value::Int(7)]),
+        read(detector::DUE, &[Value::Int(1), Value::Int(200)]),
+        read(detector::CELLS, &[SUITE, FEW, Value::Int(20_000)]),
+        read(detector::UPLOADS_OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(1 << 30), Value::Int(0)]),
+        read(detector::PASSED, &[SUITE, FEW, FEW]),
         read(rollups::VERSIONS, &[SUITE]),
         read(tests::LIST, &[SUITE, Value::Int(30), Value::Int(0)]),
         read(tests::BY_IDS, &[SUITE, FEW]),

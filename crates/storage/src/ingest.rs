@@ -16,7 +16,7 @@ use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
 use casebook_model::key::Key;
-use casebook_model::name::{Commit, Job, Shard};
+use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::report::Problem;
 use casebook_model::run::{OutcomeCounts, Protocol, Run, RunAttributes, VerdictCounts};
 use casebook_model::tags::Tags;
@@ -124,6 +124,8 @@ impl NewResult {
 /// A failure as it is stored ([`crate::failures::pack`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedFailure {
+    /// What identifies the failure whatever its numbers and times are, and the version of how it was made.
+    pub signature: Option<(Key, i64)>,
     /// Digest of the text.
     pub key: Key,
     /// The text, packed.
@@ -147,6 +149,22 @@ pub struct Receipt {
 
 /// Called once for each recorded upload, in the order of commit, inside its transaction and under the suite's lock.
 pub trait Fold {
+    /// Uploads of a suite are about to be folded.
+    ///
+    /// # Errors
+    /// Any error undoes the whole transaction.
+    fn begin(&mut self, _db: &mut Db<'_>, _suite: SuiteId) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    /// All uploads of a group were folded.
+    ///
+    /// # Errors
+    /// Any error undoes the whole transaction.
+    fn finish(&mut self, _db: &mut Db<'_>, _suite: SuiteId) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// Takes one upload's executions in.
     ///
     /// # Errors
@@ -173,12 +191,31 @@ pub struct FoldStep<'a> {
     pub at: Timestamp,
     /// Class of its branch.
     pub branch_class: BranchClass,
+    /// Its branch.
+    pub branch: Option<&'a Branch>,
     /// Its commit.
     pub commit: Option<&'a Commit>,
     /// Its job.
     pub job: Option<&'a Job>,
     /// Its executions by test and attempt.
     pub executions: &'a [Execution],
+    /// What its results said of their failures, by test and attempt.
+    pub said: &'a [Said],
+    /// What comes after it in the same transaction and is in the roll-ups already.
+    pub later: &'a [Vec<Execution>],
+    /// The uploads of [`Self::later`].
+    pub later_uploads: &'a [NewUpload],
+}
+
+/// That a result said something of a failure, and what identifies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// The test.
+    pub test: TestId,
+    /// Which attempt.
+    pub attempt: i64,
+    /// What identifies the failure.
+    pub signature: Option<Key>,
 }
 
 /// The suite's running numbers.
@@ -237,6 +274,8 @@ pub fn record(
     catalog.rollups.add(db, suite, uploads, &executions, counter.uploads)?;
     counter.past_changes += rollups::past_changes(uploads, &executions);
     unlock(db, suite, &counter)?;
+    let said = said(uploads, &planned);
+    fold.begin(db, suite)?;
     for (index, receipt) in receipts.iter().enumerate().filter(|(_, receipt)| receipt.recorded) {
         let step = FoldStep {
             suite,
@@ -244,14 +283,36 @@ pub fn record(
             upload: receipt.receipt.upload,
             at: uploads[index].at,
             branch_class: uploads[index].branch_class,
+            branch: uploads[index].attributes.branch.as_ref(),
             commit: uploads[index].attributes.commit.as_ref(),
             job: uploads[index].job.as_ref(),
             executions: &executions[index],
+            said: &said[index],
+            later: &executions[index + 1..],
+            later_uploads: &uploads[index + 1..],
         };
         fold.fold(db, &step)?;
     }
+    fold.finish(db, suite)?;
     catalogs.put_back(suite, catalog);
     Ok(receipts.into_iter().map(|receipt| receipt.receipt).collect())
+}
+
+/// What the results of each upload said of their failures.
+fn said(uploads: &[NewUpload], planned: &plan::Plan) -> Vec<Vec<Said>> {
+    let mut said = vec![Vec::new(); uploads.len()];
+    for stored in &planned.executions {
+        let result = &uploads[stored.upload_index].results[stored.result_index];
+        if let Some(failure) = &result.failure {
+            let signature = failure.signature.map(|(signature, _)| signature);
+            said[stored.upload_index].push(Said {
+                test: TestId(stored.test),
+                attempt: stored.attempt,
+                signature,
+            });
+        }
+    }
+    said
 }
 
 /// A receipt, and whether the upload itself was stored: a repetition is not.
@@ -285,6 +346,14 @@ fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
         })
     })?;
     counter.ok_or(StorageError::NoSuchSuite)
+}
+
+/// Waits until nobody else records uploads of the suite, and keeps them away until the transaction ends.
+///
+/// # Errors
+/// The database fails, or there is no such suite.
+pub fn lock_suite(db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
+    lock(db, suite).map(|_| ())
 }
 
 fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), StorageError> {

@@ -21,6 +21,7 @@ pub mod tokens;
 pub mod users;
 
 pub mod catalog;
+pub mod detector;
 pub mod dispositions;
 pub mod executions;
 pub mod failures;
@@ -31,6 +32,7 @@ pub mod removals;
 pub mod rollups;
 pub mod runs;
 pub mod selection;
+pub mod stream;
 pub mod tests;
 pub mod uploads;
 

@@ -38,6 +38,7 @@ const OF_SUITE: &[&str] = &[
     "/* removals.variants */ delete from variant where suite_id = $1",
     "/* removals.machines */ delete from machine where suite_id = $1",
     "/* removals.positions */ delete from branch_position where suite_id = $1",
+    "/* removals.detector */ delete from detector_suite where suite_id = $1",
     "/* removals.states */ delete from detector_state where suite_id = $1",
     "/* removals.evidence */ delete from evidence where suite_id = $1",
     "/* removals.episodes */ delete from episode where suite_id = $1",

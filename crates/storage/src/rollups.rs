@@ -240,7 +240,7 @@ pub fn of_test(
     found.into_iter().flatten().collect()
 }
 
-fn unpack(bytes: &[u8]) -> Result<RollupChunk, StorageError> {
+pub(crate) fn unpack(bytes: &[u8]) -> Result<RollupChunk, StorageError> {
     RollupChunk::unpack(bytes)
         .map_err(|error| StorageError::Damaged { place: "rollup.cells", found: error.to_string() })
 }

@@ -2,10 +2,11 @@
 
 use super::reading::{Read, format_code};
 use super::{Context, Environment};
+use casebook_analysis::signature::{SIGNATURE_VERSION, Said};
 use casebook_formats::redaction::{self, Found};
 use casebook_model::branch;
 use casebook_model::execution::ExecutionFlags;
-use casebook_model::failure::cut_middle;
+use casebook_model::failure::{Failure, cut_middle};
 use casebook_model::name::Job;
 use casebook_model::public_id::parse_uuid;
 use casebook_model::report::{Problem, Report, ReportedResult};
@@ -16,7 +17,7 @@ use casebook_model::test::{Spelling, TestAttributes, external_hash};
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_model::variant::{self, Variant};
 use casebook_storage::failures;
-use casebook_storage::ingest::{NewResult, NewUpload};
+use casebook_storage::ingest::{NewResult, NewUpload, PackedFailure};
 use std::collections::HashMap;
 
 /// Longest address, number and similar short text that is kept.
@@ -150,6 +151,24 @@ fn core_tags(environment: &Environment) -> Tags {
     .collect()
 }
 
+/// A failure as it is stored, with what identifies it.
+fn pack(failure: &Failure) -> PackedFailure {
+    let expanded =
+        || failure.details.iter().flat_map(|detail| &detail.expanded).find(|line| !line.trim().is_empty());
+    let said = failure.reason.as_ref().or_else(expanded).map_or("", String::as_str);
+    let (exception, message) = match said.split_once(':') {
+        Some((name, rest)) if is_type(name) => (name, rest),
+        _ => ("", said),
+    };
+    let signature = Said { exception, function: "", message }.signature();
+    failures::pack(failure, (!said.is_empty()).then(|| (signature.0.to_be_bytes(), SIGNATURE_VERSION)))
+}
+
+/// Whether the text could be the name of an exception's type.
+fn is_type(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.$".contains(&byte))
+}
+
 /// Replaces secrets in what people wrote and CI systems passed on.
 fn redact(environment: &mut Environment) -> Found {
     let mut found = Found::default();
@@ -251,7 +270,7 @@ impl Builder<'_> {
             offset_ms: self.offset(result.started_at),
             duration_us: result.duration_us,
             external_hash: result.external_id.as_deref().and_then(parse_uuid).map(external_hash),
-            failure: result.failure.filter(|failure| !failure.is_empty()).as_ref().map(failures::pack),
+            failure: result.failure.filter(|failure| !failure.is_empty()).as_ref().map(pack),
             tags,
             spans: result.spans.map(|spans| failures::deflate(spans.as_bytes())),
             scope: result.scope,
@@ -271,7 +290,7 @@ impl Builder<'_> {
                 offset_ms: self.offset(earlier.started_at),
                 duration_us: earlier.duration_us,
                 external_hash: None,
-                failure: (!earlier.failure.is_empty()).then(|| failures::pack(&earlier.failure)),
+                failure: (!earlier.failure.is_empty()).then(|| pack(&earlier.failure)),
                 spans: None,
                 ..last.clone()
             });

@@ -13,6 +13,7 @@ mod bad_records;
 mod body_limits;
 mod commands;
 mod configuration;
+mod detection;
 mod dispositions;
 mod durability;
 mod health;

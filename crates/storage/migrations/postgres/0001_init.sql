@@ -281,6 +281,7 @@ create table upload (
 );
 create index upload_by_run on upload (suite_id, run_id, upload_id);
 create index upload_by_time on upload (suite_id, at);
+create index upload_by_commit on upload (suite_id, commit_sha, upload_id);
 
 create table execution (
     suite_id integer not null,
@@ -362,12 +363,21 @@ create table rollup (
     primary key (suite_id, day, branch_class, chunk)
 );
 
+create index rollup_by_chunk on rollup (suite_id, chunk, day);
+
 create table branch_position (
     suite_id integer not null,
     commit_sha text not null,
     position integer not null,
     first_at bigint not null,
     primary key (suite_id, commit_sha)
+);
+
+create table detector_suite (
+    suite_id integer not null primary key,
+    version bigint not null,
+    positions integer not null,
+    body bytea not null
 );
 
 create table detector_state (
@@ -379,7 +389,7 @@ create table detector_state (
     body bytea not null,
     primary key (suite_id, test_id)
 );
-create index detector_due on detector_state (suite_id, due_at);
+create index detector_due on detector_state (due_at);
 
 create table evidence (
     suite_id integer not null,
@@ -410,12 +420,12 @@ create index episode_by_evidence on episode (suite_id, last_evidence_at);
 
 create table health_change (
     suite_id integer not null,
-    upload_id integer not null,
     test_id integer not null,
     at bigint not null,
-    from_health smallint not null,
     to_health smallint not null,
-    primary key (suite_id, upload_id, test_id)
+    from_health smallint not null,
+    upload_id integer,
+    primary key (suite_id, test_id, at, to_health)
 );
 
 create table test_plan (

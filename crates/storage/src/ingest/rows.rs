@@ -13,8 +13,8 @@ use casebook_model::id::{ExecutionId, RunId, SuiteId, TestId};
 use casebook_model::tags::Tags;
 
 const FAILURES: Insert = Insert {
-    into: "failure (suite_id, run_id, test_id, attempt, outcome, location, file, text_key)",
-    columns: 8,
+    into: "failure (suite_id, run_id, test_id, attempt, outcome, location, file, text_key, signature, signature_version)",
+    columns: 10,
     conflict: "",
 };
 const FAILURE_TEXTS: Insert = Insert {
@@ -103,6 +103,8 @@ fn write_rare(
                 result.attributes.location.as_deref(),
                 result.attributes.file.as_deref(),
                 result.failure.as_ref().map(|failure| &failure.key),
+                result.failure.as_ref().and_then(|failure| failure.signature.as_ref()).map(|(key, _)| key),
+                result.failure.as_ref().and_then(|failure| failure.signature).map(|(_, version)| version),
             ]);
         }
         if let Some(failure) = &result.failure {

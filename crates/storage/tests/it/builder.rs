@@ -167,7 +167,7 @@ fn result(name: &str, outcome: Outcome) -> NewResult {
         duration_us: Some(1_000),
         external_hash: None,
         variant: 0,
-        failure: outcome.is_failing().then(|| casebook_storage::failures::pack(&failure)),
+        failure: outcome.is_failing().then(|| casebook_storage::failures::pack(&failure, None)),
         tags: Tags::default(),
         spans: None,
     }

@@ -20,7 +20,7 @@ fn failing_executions_are_listed_with_their_texts(database: &TestDatabase) {
             backtrace: vec!["f:1".into()],
         }],
     };
-    let packed = failures::pack(&told);
+    let packed = failures::pack(&told, None);
     let upload = fixture.upload("k").commit("c1").with("a", Failed, |result| {
         result.failure = Some(packed.clone());
         result.attributes.location = Some("a.py:3".to_owned());

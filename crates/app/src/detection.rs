@@ -1,0 +1,220 @@
+//! The detector on stored data: folds each upload inside its transaction, and lets time pass.
+//!
+//! A suite's states are kept in memory while their version is the stored one, so that uploads without failures ask the
+//! database for next to nothing.
+
+mod audit;
+mod lookup;
+mod source;
+mod states;
+mod tick;
+
+use casebook_analysis::detector::{self, EvidenceChange, Step, TestChange};
+use casebook_analysis::health::{EpisodeChange, Rules};
+use casebook_analysis::upload::{Attempt, Upload};
+use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
+use casebook_model::id::{SuiteId, TestId};
+use casebook_storage::detector::{HealthChange, StoredEpisode, StoredEvidence};
+use casebook_storage::ingest::{Fold, FoldStep};
+use casebook_storage::{Db, StorageError, detector as stored, suites};
+use lookup::StoredLookup;
+use source::{Lanes, Source};
+use states::{Held, States};
+use std::collections::HashMap;
+
+pub use audit::{Audit, audit};
+pub(crate) use states::Detector;
+
+/// Folds the uploads of one transaction.
+pub(crate) struct Detection<'a> {
+    detector: &'a Detector,
+    held: Option<Held>,
+}
+
+impl<'a> Detection<'a> {
+    pub(crate) const fn new(detector: &'a Detector) -> Self {
+        Self { detector, held: None }
+    }
+}
+
+impl Fold for Detection<'_> {
+    fn begin(&mut self, db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
+        let attributes = suites::find_by_id(db, suite)?.ok_or(StorageError::NoSuchSuite)?.attributes;
+        let rules = Rules { detection: attributes.sensitivity, resolve: attributes.resolve_rule };
+        self.held = Some(self.detector.take(db, suite, rules)?);
+        Ok(())
+    }
+
+    fn fold(&mut self, db: &mut Db<'_>, step: &FoldStep<'_>) -> Result<(), StorageError> {
+        match &mut self.held {
+            Some(held) => fold(db, held, step),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
+        if let Some(held) = self.held.take() {
+            self.detector.put_back(db, suite, held)?;
+        }
+        Ok(())
+    }
+}
+
+fn fold(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>) -> Result<(), StorageError> {
+    let executions = step.executions.iter().filter(|execution| counts(execution)).count() as u64;
+    if executions == 0 {
+        return Ok(());
+    }
+    let source = Source::of(step);
+    let position = held.position(db, step, &source)?;
+    let mut upload = Upload {
+        upload: step.upload,
+        run: step.run,
+        commit: source.key,
+        branch: source.branch,
+        branch_class: step.branch_class,
+        position,
+        at: step.at,
+        attempts: &[],
+        executions,
+    };
+    let mut lanes = Lanes::new(step.suite, &mut held.variants);
+    let attempts = attempts(db, step, &held.states, &upload, &mut lanes)?;
+    upload.attempts = &attempts;
+    let mut lookup = StoredLookup::new(db, step, &source, &held.states, &mut lanes);
+    let done = detector::fold(&mut held.suite, &upload, held.rules, &mut lookup)?;
+    let bases = lookup.bases(&done, held.suite.clock())?;
+    held.changed = true;
+    store(db, held, step, &done, bases)?;
+    judge(db, held, step, &done)
+}
+
+/// Executions that come from metrics take no part.
+fn counts(execution: &Execution) -> bool {
+    !execution.flags.contains(ExecutionFlags::MEASURED)
+}
+
+/// The attempts that can matter: of tests that failed, and of those whose passes somebody waits for.
+fn attempts(
+    db: &mut Db<'_>,
+    step: &FoldStep<'_>,
+    states: &States,
+    upload: &Upload<'_>,
+    lanes: &mut Lanes<'_>,
+) -> Result<Vec<Attempt>, StorageError> {
+    let said: HashMap<(TestId, i64), _> =
+        step.said.iter().map(|said| ((said.test, said.attempt), said.signature)).collect();
+    let mut attempts = Vec::new();
+    for of_test in step.executions.chunk_by(|a, b| a.id.test == b.id.test) {
+        let outcome = |execution: &Execution| match execution.outcome {
+            // It does not say how it ended, but why it failed (design, attempts).
+            Outcome::Unknown if said.contains_key(&(execution.id.test, execution.id.attempt)) => {
+                Outcome::Failed
+            }
+            outcome => outcome,
+        };
+        let of_test: Vec<&Execution> = of_test.iter().filter(|execution| counts(execution)).collect();
+        let Some(first) = of_test.first() else { continue };
+        let failed = of_test.iter().any(|execution| outcome(execution).is_failing());
+        let waits = || states.get(&first.id.test).is_some_and(|(state, _)| state.watches(upload));
+        if !failed && !waits() {
+            continue;
+        }
+        for execution in of_test {
+            let place = (execution.id.test, execution.id.attempt);
+            attempts.push(Attempt {
+                test: execution.id.test,
+                lane: lanes.lane(
+                    db,
+                    execution.variant,
+                    execution.instance,
+                    step.job.map(casebook_model::name::Job::as_str),
+                )?,
+                outcome: outcome(execution),
+                at: step.at.plus(execution.offset_ms * 1000),
+                signature: said.get(&place).copied().flatten().map(source::signature),
+            });
+        }
+    }
+    Ok(attempts)
+}
+
+/// Stores what a step changed.
+fn store(
+    db: &mut Db<'_>,
+    held: &mut Held,
+    step: &FoldStep<'_>,
+    done: &Step,
+    mut bases: HashMap<TestId, casebook_analysis::lookup::PassBase>,
+) -> Result<(), StorageError> {
+    let suite = step.suite;
+    for change in &done.tests {
+        let base = bases.remove(&change.test).unwrap_or_default();
+        store_test(db, suite, step, change, &states::pack(&change.state, &base))?;
+        held.states.insert(change.test, (change.state.clone(), base));
+    }
+    for evidence in &done.evidence {
+        let EvidenceChange { test, run, commit: _, kind, weight, at, signature } = *evidence;
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&signature.to_be_bytes());
+        let evidence = StoredEvidence { run, kind, at, commit: None, weight };
+        stored::put_evidence(db, suite, test, &evidence, (signature != 0).then_some(&key))?;
+    }
+    for run in &done.incidents {
+        stored::mark_incident(db, suite, *run)?;
+    }
+    Ok(())
+}
+
+fn store_test(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    step: &FoldStep<'_>,
+    change: &TestChange,
+    body: &[u8],
+) -> Result<(), StorageError> {
+    let TestChange { test, state: _, before, after, due_at, episodes } = change;
+    let since = if before == after { stored::since(db, suite, *test)? } else { None };
+    stored::put_state(db, suite, *test, (*after, since.unwrap_or(step.at)), *due_at, body)?;
+    for episode in episodes {
+        let commit = step.commit.filter(|_| episode.announced_now).map(casebook_model::name::Commit::as_str);
+        stored::put_episode(db, suite, *test, &stored_episode(episode), commit)?;
+    }
+    if before != after {
+        let change = HealthChange { at: step.at, from: *before, to: *after };
+        stored::put_change(db, suite, *test, change, Some(step.upload))?;
+    }
+    Ok(())
+}
+
+fn stored_episode(episode: &EpisodeChange) -> StoredEpisode {
+    let EpisodeChange { number, opened_at, announced_at, announced_now: _, last_evidence_at, ended } =
+        *episode;
+    StoredEpisode { number: i64::from(number), opened_at, announced_at, last_evidence_at, ended }
+}
+
+/// Stores what is to be thought of each failing execution of the upload.
+fn judge(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>, done: &Step) -> Result<(), StorageError> {
+    if done.judged.is_empty() {
+        return Ok(());
+    }
+    let judged: HashMap<_, _> =
+        done.judged.iter().map(|judged| ((judged.test, judged.lane), judged)).collect();
+    let mut lanes = Lanes::new(step.suite, &mut held.variants);
+    for execution in step.executions.iter().filter(|execution| counts(execution)) {
+        if matches!(execution.outcome, Outcome::Passed | Outcome::Skipped) {
+            continue;
+        }
+        let lane = lanes.lane(
+            db,
+            execution.variant,
+            execution.instance,
+            step.job.map(casebook_model::name::Job::as_str),
+        )?;
+        let Some(judged) = judged.get(&(execution.id.test, lane)) else { continue };
+        let judgement = &judged.judgement;
+        let place = (execution.id.run, execution.id.test, execution.id.attempt);
+        stored::judge(db, step.suite, place, [judgement.flake, judgement.regression, judgement.incident])?;
+    }
+    Ok(())
+}

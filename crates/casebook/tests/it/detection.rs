@@ -1,0 +1,107 @@
+//! The detector behind the server: states are those of a replay, evidence and judgements are stored with the upload.
+
+use crate::setup::{Suite, start, text};
+use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+both_engines!(
+    states_are_those_of_a_replay,
+    states_are_those_of_a_replay_after_concurrent_uploads,
+    a_server_that_was_started_again_goes_on_where_it_was,
+);
+
+/// A stream of bits that is the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A run of 40 tests at a time before now; some of its tests are flaky, and what failed is tried again.
+fn run(dice: &mut Dice, number: u64, hours_ago: i64) -> Upload {
+    let at = (Timestamp::now() - SignedDuration::from_hours(hours_ago)).to_string();
+    let branch = if number.is_multiple_of(3) { format!("change-{}", number % 5) } else { "main".to_owned() };
+    let commit = format!("{:040x}", number / 2);
+    let mut upload =
+        Upload::new(&format!("run-{number}")).branch(&branch).commit(&commit).env("started_at", at);
+    if number.is_multiple_of(4) {
+        upload = upload.env("job_id", format!("job-{}", number % 8));
+    }
+    for test in 0..40 {
+        let name = format!("test {test}");
+        let fails = test < 6 && dice.roll(5) == 0 || test == 20 && (30..40).contains(&number);
+        if fails {
+            let result = json!({
+                "scope": "Cart", "name": name, "result": "failed", "history": { "duration": 0.1 },
+                "failure_reason": format!("TimeoutError: waited {} ms", dice.roll(1000)),
+            });
+            upload = upload.push(result);
+        }
+        if !fails || test < 6 {
+            upload = upload.result("Cart", &name, "passed");
+        }
+    }
+    upload
+}
+
+#[track_caller]
+fn assert_agrees(server: &TestServer, uploads: usize) {
+    let told = server.succeed(&["check"]);
+    let line = told.lines().find(|line| line.starts_with("acme/cart")).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.ends_with("agree"), "{told}");
+    assert!(line.contains(&format!("{uploads} uploads folded again")), "{told}");
+    assert!(!line.contains(" 0 states"), "{told}");
+}
+
+fn states_are_those_of_a_replay(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let mut dice = Dice(7);
+    for number in 0..60u64 {
+        // Every seventh comes late: with a time that is long past.
+        let late = if number.is_multiple_of(7) { 24 * 40 } else { 0 };
+        let _ = suite.upload(&run(&mut dice, number, 24 * 60 - 20 * number as i64 + late));
+    }
+    // A repetition and an empty upload change nothing.
+    let again = Upload::new("run-x");
+    let _ = (suite.upload(&again), suite.upload(&again));
+    assert_agrees(&server, 60);
+}
+
+fn states_are_those_of_a_replay_after_concurrent_uploads(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    std::thread::scope(|scope| {
+        for client in 0..6 {
+            let suite = &suite;
+            scope.spawn(move || {
+                let mut dice = Dice(client);
+                for number in 0..10u64 {
+                    let _ = suite.upload(&run(&mut dice, client * 10 + number, 24 * 30 - 5 * number as i64));
+                }
+            });
+        }
+    });
+    assert_agrees(&server, 60);
+}
+
+fn a_server_that_was_started_again_goes_on_where_it_was(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let mut dice = Dice(3);
+    for number in 0..15u64 {
+        let _ = suite.upload(&run(&mut dice, number, 24 * 20 - 10 * number as i64));
+    }
+    let _ = server.terminate();
+    let server = start(database);
+    let suite = suite.on(&server);
+    for number in 15..30u64 {
+        let answer = suite.upload(&run(&mut dice, number, 24 * 20 - 10 * number as i64));
+        assert!(!text(&answer, "run_id").is_empty());
+    }
+    assert_agrees(&server, 30);
+}
