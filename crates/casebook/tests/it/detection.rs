@@ -22,8 +22,8 @@ impl Dice {
 }
 
 /// A run of 40 tests at a time before now; some of its tests are flaky, and what failed is tried again.
-fn run(dice: &mut Dice, number: u64, hours_ago: i64) -> Upload {
-    let at = (Timestamp::now() - SignedDuration::from_hours(hours_ago)).to_string();
+fn run(now: Timestamp, dice: &mut Dice, number: u64, hours_ago: i64) -> Upload {
+    let at = (now - SignedDuration::from_hours(hours_ago)).to_string();
     let branch = if number.is_multiple_of(3) { format!("change-{}", number % 5) } else { "main".to_owned() };
     let commit = format!("{:040x}", number / 2);
     let mut upload =
@@ -48,6 +48,12 @@ fn run(dice: &mut Dice, number: u64, hours_ago: i64) -> Upload {
     upload
 }
 
+/// The server's time, a moment ago.
+fn now(suite: &Suite<'_>) -> Timestamp {
+    let answer = suite.upload(&Upload::new("first"));
+    text(&suite.run(&answer["run_id"]), "created_at").parse().unwrap()
+}
+
 #[track_caller]
 fn assert_agrees(server: &TestServer, uploads: usize) {
     let told = server.succeed(&["check"]);
@@ -60,11 +66,11 @@ fn assert_agrees(server: &TestServer, uploads: usize) {
 fn states_are_those_of_a_replay(database: &TestDatabase) {
     let server = start(database);
     let suite = Suite::new(&server, "cart");
-    let mut dice = Dice(7);
+    let (mut dice, now) = (Dice(7), now(&suite));
     for number in 0..60u64 {
         // Every seventh comes late: with a time that is long past.
         let late = if number.is_multiple_of(7) { 24 * 40 } else { 0 };
-        let _ = suite.upload(&run(&mut dice, number, 24 * 60 - 20 * number as i64 + late));
+        let _ = suite.upload(&run(now, &mut dice, number, 24 * 60 - 20 * number as i64 + late));
     }
     // A repetition and an empty upload change nothing.
     let again = Upload::new("run-x");
@@ -75,13 +81,15 @@ fn states_are_those_of_a_replay(database: &TestDatabase) {
 fn states_are_those_of_a_replay_after_concurrent_uploads(database: &TestDatabase) {
     let server = start(database);
     let suite = Suite::new(&server, "cart");
+    let now = now(&suite);
     std::thread::scope(|scope| {
         for client in 0..6 {
             let suite = &suite;
             scope.spawn(move || {
                 let mut dice = Dice(client);
                 for number in 0..10u64 {
-                    let _ = suite.upload(&run(&mut dice, client * 10 + number, 24 * 30 - 5 * number as i64));
+                    let _ =
+                        suite.upload(&run(now, &mut dice, client * 10 + number, 24 * 30 - 5 * number as i64));
                 }
             });
         }
@@ -92,15 +100,15 @@ fn states_are_those_of_a_replay_after_concurrent_uploads(database: &TestDatabase
 fn a_server_that_was_started_again_goes_on_where_it_was(database: &TestDatabase) {
     let server = start(database);
     let suite = Suite::new(&server, "cart");
-    let mut dice = Dice(3);
+    let (mut dice, now) = (Dice(3), now(&suite));
     for number in 0..15u64 {
-        let _ = suite.upload(&run(&mut dice, number, 24 * 20 - 10 * number as i64));
+        let _ = suite.upload(&run(now, &mut dice, number, 24 * 20 - 10 * number as i64));
     }
     let _ = server.terminate();
     let server = start(database);
     let suite = suite.on(&server);
     for number in 15..30u64 {
-        let answer = suite.upload(&run(&mut dice, number, 24 * 20 - 10 * number as i64));
+        let answer = suite.upload(&run(now, &mut dice, number, 24 * 20 - 10 * number as i64));
         assert!(!text(&answer, "run_id").is_empty());
     }
     assert_agrees(&server, 30);
