@@ -2,10 +2,14 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Ids are opaque. Members may be added; clients ignore what they do not know.
 
+mod failure;
 mod page;
 mod problem;
+mod test;
 mod upload;
 
+pub use failure::{Failure, Judgement};
 pub use page::Page;
 pub use problem::ProblemDocument;
+pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};

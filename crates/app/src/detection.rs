@@ -4,6 +4,7 @@
 //! database for next to nothing.
 
 mod audit;
+mod health;
 mod lookup;
 mod source;
 mod states;
@@ -23,6 +24,7 @@ use states::{Held, States};
 use std::collections::HashMap;
 
 pub use audit::{Audit, audit};
+pub use health::{CaseHistory, Judged};
 pub(crate) use states::Detector;
 
 /// Folds the uploads of one transaction.

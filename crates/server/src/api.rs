@@ -2,7 +2,9 @@
 
 mod error;
 mod extract;
+mod failures;
 mod openapi;
+mod tests;
 mod uploads;
 
 use axum::Router;
@@ -30,8 +32,27 @@ fn routes() -> Routes<Arc<App>> {
     let suite = "/api/casebook/v1/suites/{organization}/{suite}";
     Routes::new()
         .with(Needs::Nothing, Method::GET, "/api/casebook/v1/openapi.json", get(openapi::serve))
+        .with(Needs::Read, Method::GET, format!("{suite}/tests"), get(tests::list))
+        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
+        .with(Needs::Read, Method::GET, format!("{suite}/runs/{{run}}/failures"), get(failures::list))
         .with(Needs::Read, Method::GET, format!("{suite}/uploads"), get(uploads::list))
         .with(Needs::Read, Method::GET, format!("{suite}/uploads/{{upload}}"), get(uploads::find))
+}
+
+const DEFAULT_LIMIT: i64 = 50;
+const LARGEST_LIMIT: i64 = 200;
+
+/// Items in one answer.
+fn limit(wanted: Option<i64>) -> Result<i64, ApiError> {
+    let limit = wanted.unwrap_or(DEFAULT_LIMIT);
+    if (1..=LARGEST_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(ApiError::BadRequest(format!("limit must be a whole number from 1 to {LARGEST_LIMIT}")))
+}
+
+fn wrong_cursor() -> ApiError {
+    ApiError::BadRequest("after must be what an earlier answer gave as next".to_owned())
 }
 
 /// The suite in the path, if the request may read it.

@@ -20,6 +20,9 @@ const SUITE: &str =
 const PUT_SUITE: &str = "/* detector.put_suite */ insert into detector_suite (suite_id, version, positions, body) values ($1, $2, $3, $4) \
      on conflict (suite_id) do update set version = excluded.version, positions = excluded.positions, body = excluded.body";
 const STATES: &str = "/* detector.states */ select test_id, body from detector_state where suite_id = $1";
+const STATES_OF: &str = "/* detector.states_of */ select test_id, body, since from detector_state where suite_id = $1 and test_id = any($2)";
+pub(crate) const WITH_HEALTH: &str = "/* detector.with_health */ select test_id from detector_state \
+     where suite_id = $1 and health = any($2) and test_id > $3 order by test_id limit $4";
 const STATE: &str =
     "/* detector.state */ select body from detector_state where suite_id = $1 and test_id = $2";
 const PUT_STATE: &str = "/* detector.put_state */ insert into detector_state (suite_id, test_id, health, since, due_at, body) \
@@ -116,6 +119,37 @@ pub fn put_suite(db: &mut Db<'_>, suite: SuiteId, stored: &StoredSuite) -> Resul
 /// The database fails.
 pub fn states(db: &mut Db<'_>, suite: SuiteId) -> Result<Vec<(TestId, Vec<u8>)>, StorageError> {
     db.query(STATES, values![suite.get()], |row| Ok((TestId(row.get(0)?), row.get(1)?)))
+}
+
+/// The bytes of the states that some tests have, and since when each has its health.
+///
+/// # Errors
+/// The database fails.
+pub fn states_of(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    tests: &[TestId],
+) -> Result<Vec<(TestId, Vec<u8>, Timestamp)>, StorageError> {
+    let tests: Vec<i64> = tests.iter().map(|test| test.get()).collect();
+    db.query(STATES_OF, &[suite.get().into(), Value::Ints(&tests)], |row| {
+        Ok((TestId(row.get(0)?), row.get(1)?, Timestamp(row.get(2)?)))
+    })
+}
+
+/// Tests after `after` whose stored health is one of these, by number, at most `most`.
+///
+/// # Errors
+/// The database fails.
+pub fn with_health(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    health: &[Health],
+    after: TestId,
+    most: i64,
+) -> Result<Vec<TestId>, StorageError> {
+    let health: Vec<i64> = health.iter().map(|health| health.code()).collect();
+    let values = [suite.get().into(), Value::Ints(&health), after.get().into(), most.into()];
+    db.query(WITH_HEALTH, &values, |row| Ok(TestId(row.get(0)?)))
 }
 
 /// The bytes of one state.

@@ -19,7 +19,8 @@ use std::io::{Read as _, Write as _};
 
 pub(crate) const OF_RUN: &str = "/* failures.of_run */ select failure.test_id, failure.attempt, failure.outcome, failure.location, \
      failure.text_key, execution.upload_id, execution.duration_us, execution.offset_ms, upload.at, upload.branch, \
-     upload.commit_sha, upload.tags, execution_tags.tags, failure.file \
+     upload.commit_sha, upload.tags, execution_tags.tags, failure.file, failure.signature, \
+     failure.p_flake, failure.p_regression, failure.p_incident \
      from failure \
      join execution on execution.suite_id = failure.suite_id and execution.run_id = failure.run_id \
        and execution.test_id = failure.test_id and execution.attempt = failure.attempt \
@@ -75,6 +76,10 @@ pub struct FailedExecution {
     pub commit: Option<Commit>,
     /// Its upload's tags and its own, which win.
     pub tags: Tags,
+    /// What identifies the failure, if it said anything.
+    pub signature: Option<Key>,
+    /// P(flake), P(regression), P(incident), if the detector has judged it.
+    pub judgement: Option<[f64; 3]>,
 }
 
 /// The failing executions of a run by test and attempt, retries included.
@@ -108,6 +113,11 @@ pub fn of_run(db: &mut Db<'_>, run: &Run, page: Page) -> Result<Listed<FailedExe
             branch: row.get::<Option<String>>(9)?.as_deref().and_then(Branch::new),
             commit: row.get::<Option<String>>(10)?.as_deref().and_then(Commit::new),
             tags: upload_tags.overlaid(&own_tags),
+            signature: key(row.get::<Option<Vec<u8>>>(14)?),
+            judgement: match (row.get(15)?, row.get(16)?, row.get(17)?) {
+                (Some(flake), Some(regression), Some(incident)) => Some([flake, regression, incident]),
+                _ => None,
+            },
         };
         Ok((execution, key(row.get::<Option<Vec<u8>>>(4)?)))
     })?;

@@ -13,6 +13,7 @@ pub(crate) const BY_IDS: &str = "/* tests.by_ids */ select test_id, class_name, 
      where suite_id = $1 and test_id = any($2)";
 pub(crate) const LIST: &str = "/* tests.list */ select test_id, class_name, name, location, file, suite_path from test \
      where suite_id = $1 order by test_id limit $2 offset $3";
+const AFTER: &str = "/* tests.after */ select test_id from test where suite_id = $1 and test_id > $2 order by test_id limit $3";
 const COUNT: &str = "/* tests.count */ select tests from suite_counter where suite_id = $1";
 pub(crate) const BY_SPELLING: &str =
     "/* tests.by_spelling */ select test_id from test_spelling where suite_id = $1 and spelling_key = $2";
@@ -67,6 +68,14 @@ pub fn by_ids(
     let mut found: HashMap<TestId, Test> = found.into_iter().map(|test| (test.id, test)).collect();
     let found = tests.iter().filter_map(|id| found.remove(id)).collect();
     show(db, suite, found, protocol)
+}
+
+/// Tests after `after`, by number, at most `most`.
+///
+/// # Errors
+/// The database fails.
+pub fn after(db: &mut Db<'_>, suite: SuiteId, after: TestId, most: i64) -> Result<Vec<TestId>, StorageError> {
+    db.query(AFTER, values![suite.get(), after.get(), most], |row| Ok(TestId(row.get(0)?)))
 }
 
 /// The test that `protocol` spells so, or that has the identity this spelling stands for.

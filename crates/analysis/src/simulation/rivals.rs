@@ -4,7 +4,7 @@ use super::project::SimulatedRun;
 use casebook_model::branch::BranchClass;
 use std::collections::VecDeque;
 
-/// Names of the rules, in the order of [`Rivals::flagged`].
+/// Names of the rules, in the order of what [`simulate`](super::simulate) reports.
 pub const RIVALS: [&str; 6] = [
     "A any disagreement on one commit",
     "B A, without runs of > 80 % failed",

@@ -3,12 +3,14 @@
 use crate::setup::{Suite, start, text};
 use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 both_engines!(
     states_are_those_of_a_replay,
     states_are_those_of_a_replay_after_concurrent_uploads,
     a_server_that_was_started_again_goes_on_where_it_was,
+    a_flaky_test_is_found_explained_and_resolved,
+    failures_are_judged,
 );
 
 /// A stream of bits that is the same everywhere.
@@ -112,4 +114,79 @@ fn a_server_that_was_started_again_goes_on_where_it_was(database: &TestDatabase)
         assert!(!text(&answer, "run_id").is_empty());
     }
     assert_agrees(&server, 30);
+}
+
+fn read(suite: &Suite<'_>, rest: &str) -> Value {
+    let path = format!("/api/casebook/v1/suites/{}{rest}", suite.name);
+    suite.server.get(&path).token(&suite.read_token).send().expect(200).json()
+}
+
+/// A test that fails and passes on one commit of the default branch, and one that passes.
+fn flake(now: Timestamp, number: u64, hours_ago: i64) -> Upload {
+    let at = now - SignedDuration::from_hours(hours_ago);
+    let upload = Upload::new(&format!("run-{number}")).branch("main").commit(&format!("{number:040x}"));
+    upload
+        .env("started_at", at.to_string())
+        .result("Cart", "shaky", "failed")
+        .result("Cart", "shaky", "passed")
+        .result("Cart", "steady", "passed")
+}
+
+fn a_flaky_test_is_found_explained_and_resolved(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let now = now(&suite);
+    // Long ago, so that it is resolved since: 20 days and a day later.
+    let _ = suite.upload(&flake(now, 1, 24 * 20));
+    let _ = suite.upload(&flake(now, 2, 24 * 19));
+    let found = read(&suite, "/tests");
+    let tests = found["items"].as_array().unwrap();
+    assert_eq!(tests.len(), 2, "{found}");
+    assert_eq!(json!([tests[0]["class_name"], tests[0]["name"]]), json!(["Cart", "shaky"]));
+    assert_eq!(json!([tests[1]["health"], tests[1]["failure_probability"]]), json!(["new", null]));
+    let path = format!("/tests/{}", text(&tests[0], "id"));
+    let detail = read(&suite, &path);
+    assert_eq!(detail["health"], "resolved", "{detail}");
+    assert_eq!(detail["evidence"].as_array().map(Vec::len), Some(2), "{detail}");
+    assert_eq!(
+        (&detail["evidence"][0]["kind"], &detail["evidence"][0]["weight"]),
+        (&json!("retry"), &json!(1.0))
+    );
+    assert!(!detail["explanation"].as_array().unwrap().is_empty(), "{detail}");
+    let changes = detail["changes"].as_array().unwrap();
+    assert_eq!(json!([changes[0]["from"], changes[0]["to"]]), json!(["suspect", "flaky"]), "{detail}");
+    // A server that was down does what was due meanwhile, under the time at which it was due.
+    let _ = server.terminate();
+    let server = start(database);
+    let suite = suite.on(&server);
+    let last = text(&detail["evidence"][0], "at").parse::<Timestamp>().unwrap();
+    let due = last + SignedDuration::from_hours(14 * 24);
+    let resolved = (0..5_000)
+        .map(|_| read(&suite, &path))
+        .find(|detail| detail["changes"][0]["to"] == "resolved")
+        .expect("the resolution is told");
+    assert_eq!(text(&resolved["changes"][0], "at").parse::<Timestamp>().unwrap(), due);
+    let episode = &resolved["episodes"][0];
+    assert_eq!(json!([episode["ended_by"], episode["number"]]), json!(["resolved", 1]));
+    let flaky = read(&suite, "/tests?health=flaky,suspect");
+    assert_eq!(flaky["items"], json!([]));
+    assert_eq!(read(&suite, "/tests?health=resolved")["items"].as_array().map(Vec::len), Some(1));
+}
+
+fn failures_are_judged(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let now = now(&suite);
+    let answer = suite.upload(&flake(now, 1, 2));
+    let failures = read(&suite, &format!("/runs/{}/failures", text(&answer, "run_id")));
+    let [failure] = failures["items"].as_array().unwrap().as_slice() else { panic!("{failures}") };
+    assert_eq!(
+        json!([failure["name"], failure["attempt"], failure["outcome"]]),
+        json!(["shaky", 1, "failed"])
+    );
+    let judgement = &failure["judgement"];
+    let parts = ["flake", "regression", "incident"].map(|cause| judgement[cause].as_f64().unwrap());
+    assert!((parts.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{judgement}");
+    // It passed on the same code.
+    assert!(parts[0] > 0.9, "{judgement}");
 }

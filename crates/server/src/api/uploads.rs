@@ -16,9 +16,6 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
-const DEFAULT_LIMIT: i64 = 50;
-const LARGEST_LIMIT: i64 = 200;
-
 /// Which uploads.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -58,17 +55,10 @@ pub(crate) async fn list(
         None => None,
         Some(id) => match app.subject(id) {
             Some(Subject::Upload(of, upload)) if of == suite.id => Some(upload),
-            _ => {
-                return Err(ApiError::BadRequest(
-                    "after must be what an earlier answer gave as next".to_owned(),
-                ));
-            }
+            _ => return Err(super::wrong_cursor()),
         },
     };
-    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=LARGEST_LIMIT).contains(&limit) {
-        return Err(ApiError::BadRequest(format!("limit must be a whole number from 1 to {LARGEST_LIMIT}")));
-    }
+    let limit = super::limit(wanted.limit)?;
     let mut found = app.uploads(suite.id, run, before, limit + 1).await?;
     let more = found.len() as i64 > limit;
     found.truncate(limit as usize);
