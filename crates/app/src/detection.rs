@@ -4,6 +4,7 @@
 //! database for next to nothing.
 
 mod audit;
+mod export;
 mod health;
 mod lookup;
 mod source;
@@ -24,6 +25,7 @@ use states::{Held, States};
 use std::collections::HashMap;
 
 pub use audit::{Audit, audit};
+pub use export::{Exported, export};
 pub use health::{CaseHistory, Judged};
 pub(crate) use states::Detector;
 

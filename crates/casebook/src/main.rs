@@ -7,6 +7,7 @@ mod check;
 mod configuration;
 mod database;
 mod demo;
+mod export;
 mod openapi;
 mod replay;
 mod serve;
@@ -56,6 +57,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Make, change, list and remove users
     User(user::UserCommand),
+    /// Write the executions of a suite, for casebook replay or as a table
+    Export(export::Export),
     /// Fold every stored upload again, and compare the detector's states
     Check(check::Check),
     /// Print the description of the HTTP API (OpenAPI 3.1)
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Openapi(command) => command.run(),
     };

@@ -67,6 +67,12 @@ impl Timestamp {
         self.format("%Y-%m-%dT%H:%M:%S.%3fZ")
     }
 
+    /// `2026-01-31T12:00:00.250001Z`: UTC with exactly six digits, all that is kept.
+    #[must_use]
+    pub fn to_rfc3339_micros(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S.%6fZ")
+    }
+
     /// `2026-01-31 12:00 UTC`, for people.
     #[must_use]
     pub fn to_minutes(self) -> String {

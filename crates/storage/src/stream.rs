@@ -7,10 +7,13 @@ use casebook_model::branch::BranchClass;
 use casebook_model::execution::{ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
 use casebook_model::key::Key;
+use casebook_model::run::Protocol;
 use casebook_model::time::Timestamp;
 
-const UPLOADS: &str = "/* stream.uploads */ select upload_id, run_id, at, branch, branch_class, commit_sha, job from upload \
-     where suite_id = $1 and upload_id > $2 order by upload_id limit $3";
+const UPLOADS: &str = "/* stream.uploads */ select upload.upload_id, upload.run_id, upload.at, upload.branch, upload.branch_class, \
+     upload.commit_sha, upload.job, run.key, run.protocol from upload \
+     join run on run.suite_id = upload.suite_id and run.run_id = upload.run_id \
+     where upload.suite_id = $1 and upload.upload_id > $2 order by upload.upload_id limit $3";
 const EXECUTIONS: &str = "/* stream.executions */ select execution.test_id, execution.attempt, execution.outcome, execution.flags, \
      execution.variant_id, execution.instance, execution.offset_ms, failure.text_key, failure.signature \
      from execution left join failure on failure.suite_id = execution.suite_id and failure.run_id = execution.run_id \
@@ -25,6 +28,10 @@ pub struct StreamUpload {
     pub id: UploadId,
     /// Its run.
     pub run: RunId,
+    /// Key of the run.
+    pub run_key: String,
+    /// Who brought the run.
+    pub protocol: Protocol,
     /// When its results began.
     pub at: Timestamp,
     /// Its branch, as sent.
@@ -71,10 +78,12 @@ pub fn uploads(
     most: i64,
 ) -> Result<Vec<StreamUpload>, StorageError> {
     db.query(UPLOADS, values![suite.get(), after.get(), most], |row| {
-        let class = row.get(4)?;
+        let (class, protocol) = (row.get(4)?, row.get(8)?);
         Ok(StreamUpload {
             id: UploadId(row.get(0)?),
             run: RunId(row.get(1)?),
+            run_key: row.get(7)?,
+            protocol: member(Protocol::from_code(protocol), protocol, "run.protocol")?,
             at: Timestamp(row.get(2)?),
             branch: row.get(3)?,
             class: member(BranchClass::from_code(class), class, "upload.branch_class")?,

@@ -14,6 +14,8 @@ pub(crate) const BY_IDS: &str = "/* tests.by_ids */ select test_id, class_name, 
 pub(crate) const LIST: &str = "/* tests.list */ select test_id, class_name, name, location, file, suite_path from test \
      where suite_id = $1 order by test_id limit $2 offset $3";
 const AFTER: &str = "/* tests.after */ select test_id from test where suite_id = $1 and test_id > $2 order by test_id limit $3";
+const IDENTITIES: &str =
+    "/* tests.identities */ select test_id, class_name, name from test where suite_id = $1";
 const COUNT: &str = "/* tests.count */ select tests from suite_counter where suite_id = $1";
 pub(crate) const BY_SPELLING: &str =
     "/* tests.by_spelling */ select test_id from test_spelling where suite_id = $1 and spelling_key = $2";
@@ -68,6 +70,16 @@ pub fn by_ids(
     let mut found: HashMap<TestId, Test> = found.into_iter().map(|test| (test.id, test)).collect();
     let found = tests.iter().filter_map(|id| found.remove(id)).collect();
     show(db, suite, found, protocol)
+}
+
+/// The identity of every test of a suite.
+///
+/// # Errors
+/// The database fails.
+pub fn identities(db: &mut Db<'_>, suite: SuiteId) -> Result<HashMap<TestId, Identity>, StorageError> {
+    let read =
+        |row: &Row<'_>| Ok((TestId(row.get(0)?), Identity { class_name: row.get(1)?, name: row.get(2)? }));
+    Ok(db.query(IDENTITIES, values![suite.get()], read)?.into_iter().collect())
 }
 
 /// Tests after `after`, by number, at most `most`.

@@ -37,7 +37,7 @@ impl Source {
 
 /// The text of a lane: `variant` if something is known of the environment, else none, and then the job tells lanes apart.
 /// Different instances of one name are never compared.
-fn lane_text(tags: Option<&str>, instance: i64) -> Option<String> {
+pub(crate) fn lane_text(tags: Option<&str>, instance: i64) -> Option<String> {
     match (tags, instance) {
         (None, 0) => None,
         (tags, 0) => tags.map(str::to_owned),

@@ -1,7 +1,7 @@
 //! The detector behind the server: states are those of a replay, evidence and judgements are stored with the upload.
 
-use crate::setup::{Suite, start, text};
-use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines};
+use crate::setup::{Suite, program, start, text};
+use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines, run as run_program};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ both_engines!(
     a_server_that_was_started_again_goes_on_where_it_was,
     a_flaky_test_is_found_explained_and_resolved,
     failures_are_judged,
+    an_exported_suite_is_replayed_to_the_same_changes,
 );
 
 /// A stream of bits that is the same everywhere.
@@ -189,4 +190,38 @@ fn failures_are_judged(database: &TestDatabase) {
     assert!((parts.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{judgement}");
     // It passed on the same code.
     assert!(parts[0] > 0.9, "{judgement}");
+}
+
+fn an_exported_suite_is_replayed_to_the_same_changes(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let (mut dice, now) = (Dice(11), now(&suite));
+    for number in 0..40u64 {
+        let _ = suite.upload(&run(now, &mut dice, number, 24 * 12 - 7 * number as i64));
+    }
+    let exported = server.succeed(&["export", "--suite", "acme/cart"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cart.ndjson");
+    std::fs::write(&file, &exported).unwrap();
+    let replayed = run_program(program(), &["replay", file.to_str().unwrap()], "");
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    let mut expected: Vec<Value> = String::from_utf8(replayed.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|change: Value| json!([change["name"], change["at"], change["from"], change["to"]]))
+        .collect();
+    let mut found: Vec<Value> = Vec::new();
+    for test in read(&suite, "/tests?limit=200")["items"].as_array().unwrap() {
+        let detail = read(&suite, &format!("/tests/{}", text(test, "id")));
+        for change in detail["changes"].as_array().unwrap() {
+            found.push(json!([test["name"], change["at"], change["from"], change["to"]]));
+        }
+    }
+    assert!(found.len() > 6, "{found:?}");
+    expected.sort_by_key(Value::to_string);
+    found.sort_by_key(Value::to_string);
+    assert_eq!(found, expected);
+    let table = server.succeed(&["export", "--suite", "acme/cart", "--format", "csv"]);
+    assert_eq!(table.lines().count(), exported.lines().count() + 1);
 }

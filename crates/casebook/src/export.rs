@@ -1,0 +1,125 @@
+//! `casebook export`: the executions of a suite, in the form that `casebook replay` takes, or as a table.
+
+use crate::Failure;
+use crate::database::{self, Database};
+use casebook_app::detection::{self, Exported};
+use casebook_model::suite::SuiteName;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+
+#[derive(Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    database: Database,
+    /// The suite
+    #[arg(long, value_name = "ORG/SUITE", value_parser = SuiteName::parse, env = "CASEBOOK_SUITE")]
+    suite: SuiteName,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Form::Ndjson, env = "CASEBOOK_FORMAT")]
+    format: Form,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// One JSON object a line, for casebook replay
+    Ndjson,
+    /// Comma-separated values with a line of names
+    Csv,
+}
+
+const COLUMNS: &str =
+    "at,run,branch,branch_class,commit,job,class_name,name,outcome,attempt,variant,signature";
+
+impl Export {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let store = self.database.open()?;
+        let suite = database::suite(&store, &self.suite)?;
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        if matches!(self.format, Form::Csv) {
+            writeln!(out, "{COLUMNS}")?;
+        }
+        let mut written = Ok(());
+        store.read(|db| {
+            detection::export(db, suite.id, |execution| {
+                written = match self.format {
+                    Form::Ndjson => writeln!(out, "{}", line(&execution)),
+                    Form::Csv => writeln!(out, "{}", row(&execution)),
+                };
+                if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        })?;
+        written?;
+        Ok(out.flush()?)
+    }
+}
+
+fn signature(execution: &Exported) -> Option<String> {
+    let key = execution.signature.as_ref()?;
+    Some(key.iter().fold(String::with_capacity(32), |mut text, byte| {
+        // Writing to a text does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+fn line(execution: &Exported) -> serde_json::Value {
+    let mut line = json!({
+        "at": execution.at.to_rfc3339_micros(),
+        "run": execution.run,
+        "class_name": execution.class_name,
+        "name": execution.name,
+        "outcome": execution.outcome.as_str(),
+        "attempt": execution.attempt,
+        "upload": execution.upload,
+        "upload_at": execution.upload_at.to_rfc3339_micros(),
+        "run_id": execution.run_id,
+        "branch_class": execution.branch_class.as_str(),
+    });
+    let texts = [
+        ("branch", execution.branch.clone()),
+        ("commit", execution.commit.clone()),
+        ("job", execution.job.clone()),
+        ("variant", execution.variant.clone()),
+        ("signature", signature(execution)),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            line[name] = text.into();
+        }
+    }
+    if let Some(position) = execution.position {
+        line["position"] = position.into();
+    }
+    line
+}
+
+fn row(execution: &Exported) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let values = [
+        execution.at.to_rfc3339_micros(),
+        execution.run.clone(),
+        text(&execution.branch),
+        execution.branch_class.to_string(),
+        text(&execution.commit),
+        text(&execution.job),
+        execution.class_name.clone(),
+        execution.name.clone(),
+        execution.outcome.to_string(),
+        execution.attempt.to_string(),
+        text(&execution.variant),
+        signature(execution).unwrap_or_default(),
+    ];
+    values.map(|value| quoted(&value)).join(",")
+}
+
+/// A value as RFC 4180 wants it.
+fn quoted(value: &str) -> String {
+    if value.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", value.replace('"', "\"\""))
+    } else {
+        value.to_owned()
+    }
+}
