@@ -12,7 +12,11 @@ from typing import Any
 PASSED = "passed"
 FAILED = "failed"
 SKIPPED = "skipped"
-TEXT_LIMIT = 64 * 1024
+# Together at most 64 KiB for one attempt.
+TEXT_LIMIT = 36 * 1024
+MESSAGE_LIMIT = 8 * 1024
+OUTPUT_LIMIT = 12 * 1024
+FRAME_LIMIT = 40
 
 
 @dataclass
@@ -56,11 +60,12 @@ class Attempt:
         """Keeps what ``report`` says about a failure in ``phase``."""
         self.phase = phase
         message = crash_message(report)
-        self.text = cut(str(getattr(report, "longreprtext", "") or report.longrepr or ""))
+        self.text = cut(str(getattr(report, "longreprtext", "") or report.longrepr or ""), TEXT_LIMIT)
         self.reason = first_line(message)
-        self.expanded = cut(message).splitlines()
+        self.expanded = cut(message, MESSAGE_LIMIT).splitlines()
         self.backtrace = backtrace(report)
-        self.output = cut("\n".join(f"{title}\n{content}" for title, content in getattr(report, "sections", [])))
+        sections = getattr(report, "sections", [])
+        self.output = cut("\n".join(f"{title}\n{content}" for title, content in sections), OUTPUT_LIMIT)
 
 
 @dataclass
@@ -108,7 +113,7 @@ def judge(attempts: list[Attempt]) -> str:
     return last
 
 
-def cut(text: str, limit: int = TEXT_LIMIT) -> str:
+def cut(text: str, limit: int) -> str:
     """Keeps head and tail of a text that is too long, with a visible note."""
     if len(text.encode("utf-8", "surrogatepass")) <= limit:
         return text
@@ -142,7 +147,7 @@ def backtrace(report: Any) -> list[str]:
             place = getattr(entry, "reprfileloc", None)
             if place is not None:
                 frames.append(f"{place.path}:{place.lineno}: {place.message}".rstrip(": "))
-    return frames[-200:]
+    return [frame[:200] for frame in frames[-FRAME_LIMIT:]]
 
 
 def skip_reason(report: Any) -> str:

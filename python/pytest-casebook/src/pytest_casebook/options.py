@@ -121,22 +121,23 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read_all(config: pytest.Config, environment: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
-    """The value of every key, and the names of those that were set somewhere.
+    """The value of every key, and the names of those that came from the command line.
 
     Raises ``pytest.UsageError`` that names the key and where its value came from.
     """
     if "casebook_token" in config.inicfg:
         raise pytest.UsageError("casebook_token: a token does not belong into an ini file; use CASEBOOK_TOKEN")
     values: dict[str, Any] = {}
-    given: set[str] = set()
+    by_option: set[str] = set()
     for key in KEYS:
         raw, source = _find(key, config, environment)
         if raw is None:
             values[key.name] = key.default
         else:
             values[key.name] = _parse(key, raw, source)
-            given.add(key.name)
-    return values, given
+            if source.startswith("--"):
+                by_option.add(key.name)
+    return values, by_option
 
 
 def _find(key: Key, config: pytest.Config, environment: Mapping[str, str]) -> tuple[Any, str]:

@@ -24,10 +24,11 @@ DEFAULT_LIMITS = {
 
 @dataclass
 class Settings:
-    """All settings of the run. ``values`` has one entry for each key of :mod:`pytest_casebook.options`."""
+    """All settings of the run. ``values`` has one entry for each key of :mod:`pytest_casebook.options`;
+    ``by_option`` names those that came from the command line."""
 
     values: dict[str, Any]
-    given: set[str]
+    by_option: set[str]
     token: Token | None = None
     url: str = ""
     redactor: Redactor = field(default_factory=Redactor)
@@ -81,7 +82,7 @@ class Settings:
 def read(config: pytest.Config) -> Settings:
     """Reads everything. Raises ``pytest.UsageError`` on an invalid value."""
     environment = os.environ
-    values, given = options.read_all(config, environment)
+    values, by_option = options.read_all(config, environment)
     url, url_token = _url(values["url"], environment.get("AVIATOR_API_URL", ""))
     hint = ""
     if is_misplaced(environment.get("AVIATOR_API_URL", "")):
@@ -94,7 +95,7 @@ def read(config: pytest.Config) -> Settings:
         raise pytest.UsageError("--casebook-passes (casebook_min_passes): must not be more than casebook_max_runs")
     settings = Settings(
         values=values,
-        given=given,
+        by_option=by_option,
         token=token,
         url=url,
         redactor=Redactor(token, values["redact"]),
