@@ -90,7 +90,9 @@ class Record:
     @property
     def touched(self) -> bool:
         """Whether the plugin did something with this test."""
-        return len(self.attempts) > 1 or self.mode == "disabled" or self.verdict in ("quarantined", "fixed", "not_fixed")
+        return (
+            len(self.attempts) > 1 or self.mode == "disabled" or self.verdict in ("quarantined", "fixed", "not_fixed")
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, which survive the way from a worker."""

@@ -146,6 +146,19 @@ class Loop:
         return "", ""
 
 
+def frames(item: Any, excinfo: Any) -> str:
+    """The traceback as pytest-aviator writes it.
+
+    That plugin runs with pytest before 8.1, and prints the traceback as it finds it there. Newer versions of pytest no
+    longer shorten it in place, so it is done here.
+    """
+    shorten = getattr(item, "_traceback_filter", None)
+    entries = excinfo.traceback
+    if shorten is not None and pytest.version_tuple >= (8, 1):
+        entries = shorten(excinfo)
+    return str(list(entries))
+
+
 def _message(attempt: Attempt) -> str:
     return "\n".join(attempt.expanded) or attempt.reason
 
@@ -184,9 +197,7 @@ def _superseded(made: Made) -> Any:
     return report
 
 
-def _shown(
-    plan: Plan, made: list[Made], decided: str, stopped_by: str, item: pytest.Item, closing: Any
-) -> list[Any]:
+def _shown(plan: Plan, made: list[Made], decided: str, stopped_by: str, item: pytest.Item, closing: Any) -> list[Any]:
     """The reports of the attempt that pytest gets to see, the last of them with the record of all."""
     attempts = [each.attempt for each in made]
     verdict = goal.verdict(plan, [each.outcome for each in attempts], decided)
@@ -289,7 +300,9 @@ def _failed_index(item: Any, parents: list[Any]) -> int:
     """How many parents stay so that every fixture and collector whose setup failed is made anew."""
     width = len(parents)
     definitions = [
-        each for found in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values() for each in found
+        each
+        for found in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values()
+        for each in found
     ]
     definitions += list(getattr(getattr(item, "_request", None), "_fixture_defs", {}).values())
     for definition in definitions:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -34,21 +34,44 @@ class Key:
 
 
 KEYS = (
-    Key("casebook", bool, None, "use the plugin; by default when server and token are known",
-        option="--casebook", off="--no-casebook", environment="CASEBOOK_ENABLED"),
+    Key(
+        "casebook",
+        bool,
+        None,
+        "use the plugin; by default when server and token are known",
+        option="--casebook",
+        off="--no-casebook",
+        environment="CASEBOOK_ENABLED",
+    ),
     Key("url", "text", "", "origin of the Casebook server", option="--casebook-url", environment="CASEBOOK_URL"),
     Key("repo", "text", "", "repository, org/name", option="--casebook-repo", environment="CASEBOOK_REPO"),
     Key("check", "text", "", "name of the check", option="--casebook-check", environment="CASEBOOK_CHECK"),
-    Key("rerun", ("server", "all", "none"), "server", "which tests to rerun",
-        option="--casebook-rerun", environment="CASEBOOK_RERUN"),
+    Key(
+        "rerun",
+        ("server", "all", "none"),
+        "server",
+        "which tests to rerun",
+        option="--casebook-rerun",
+        environment="CASEBOOK_RERUN",
+    ),
     Key("max_runs", int, None, "maximum runs of every test", option="--casebook-runs", minimum=1),
     Key("min_passes", int, None, "passes that every test needs", option="--casebook-passes", minimum=1),
     Key("delay", float, 0.0, "seconds between attempts", option="--casebook-delay"),
     Key("delay_factor", float, 1.0, "growth of the delay"),
-    Key("only", "list", (), "rerun only failures of these exception classes, or matching these expressions",
-        option="--casebook-only"),
-    Key("except", "list", (), "never rerun failures of these exception classes, or matching these expressions",
-        option="--casebook-except"),
+    Key(
+        "only",
+        "list",
+        (),
+        "rerun only failures of these exception classes, or matching these expressions",
+        option="--casebook-only",
+    ),
+    Key(
+        "except",
+        "list",
+        (),
+        "never rerun failures of these exception classes, or matching these expressions",
+        option="--casebook-except",
+    ),
     Key("reset", ("function", "class", "module", "session"), "function", "least scope made anew for each attempt"),
     Key("run_out", bool, False, "make all runs, also when the goal is out of reach"),
     Key("max_reruns", int, None, "reruns in the whole run (200)", option="--casebook-max-reruns"),
@@ -56,30 +79,84 @@ KEYS = (
     Key("max_test_seconds", float, None, "seconds spent in all attempts of one test (300)"),
     Key("guard_failures", int, None, "no reruns when more tests than this failed (20) ..."),
     Key("guard_share", float, None, "... and more than this share (0.3)"),
-    Key("quarantine", bool, True, "quarantined failures do not fail the build",
-        off="--casebook-no-quarantine", environment="CASEBOOK_QUARANTINE"),
-    Key("new_tests", ("server", "on", "off"), "server", "run tests that are new several times",
-        option="--casebook-new-tests"),
-    Key("attempt_to_fix", "list", (), "test that must pass 20 times", ini=False,
-        option="--casebook-attempt-to-fix", environment="CASEBOOK_FIXES"),
+    Key(
+        "quarantine",
+        bool,
+        True,
+        "quarantined failures do not fail the build",
+        off="--casebook-no-quarantine",
+        environment="CASEBOOK_QUARANTINE",
+    ),
+    Key(
+        "new_tests",
+        ("server", "on", "off"),
+        "server",
+        "run tests that are new several times",
+        option="--casebook-new-tests",
+    ),
+    Key(
+        "attempt_to_fix",
+        "list",
+        (),
+        "test that must pass 20 times",
+        ini=False,
+        option="--casebook-attempt-to-fix",
+        environment="CASEBOOK_FIXES",
+    ),
     Key("report", ("none", "short", "full", "flakybot"), "short", "report of flaky tests", option="--casebook-report"),
     Key("annotations", bool, True, "annotations in GitHub Actions"),
     Key("junit", ("touched", "all"), "touched", "which tests get properties in the JUnit file"),
     Key("junit_attempts", bool, False, "write flakyFailure and rerunFailure elements"),
     Key("fail_on_flaky", bool, False, "exit with 7 if a test was flaky", ini=False, option="--casebook-fail-on-flaky"),
-    Key("fail_on_quarantined", bool, False, "exit with 7 if a quarantined test failed", ini=False,
-        option="--casebook-fail-on-quarantined"),
-    Key("upload", ("always", "ci", "never", "outcomes"), "ci", "when to send results",
-        off="--casebook-no-upload", environment="CASEBOOK_UPLOAD"),
+    Key(
+        "fail_on_quarantined",
+        bool,
+        False,
+        "exit with 7 if a quarantined test failed",
+        ini=False,
+        option="--casebook-fail-on-quarantined",
+    ),
+    Key(
+        "upload",
+        ("always", "ci", "never", "outcomes"),
+        "ci",
+        "when to send results",
+        off="--casebook-no-upload",
+        environment="CASEBOOK_UPLOAD",
+    ),
     Key("batch", int, 1000, "results in one request", minimum=1),
     Key("upload_seconds", float, None, "seconds to wait for uploads at the end (20; 60 in CI)"),
     Key("cache_days", float, 7.0, "days a policy may be used without the server"),
-    Key("offline", bool, False, "make no request", ini=False, option="--casebook-offline", environment="CASEBOOK_OFFLINE"),
-    Key("require_server", bool, False, "exit with 4 if the policy cannot be fetched", ini=False,
-        option="--casebook-require-server"),
-    Key("policy", "text", "", "use this policy file", ini=False, option="--casebook-policy", environment="CASEBOOK_POLICY"),
+    Key(
+        "offline",
+        bool,
+        False,
+        "make no request",
+        ini=False,
+        option="--casebook-offline",
+        environment="CASEBOOK_OFFLINE",
+    ),
+    Key(
+        "require_server",
+        bool,
+        False,
+        "exit with 4 if the policy cannot be fetched",
+        ini=False,
+        option="--casebook-require-server",
+    ),
+    Key(
+        "policy",
+        "text",
+        "",
+        "use this policy file",
+        ini=False,
+        option="--casebook-policy",
+        environment="CASEBOOK_POLICY",
+    ),
     Key("save_policy", "text", "", "write the policy to this file", ini=False, option="--casebook-save-policy"),
-    Key("dry_run", bool, False, "show the mode of each test, run nothing again", ini=False, option="--casebook-dry-run"),
+    Key(
+        "dry_run", bool, False, "show the mode of each test, run nothing again", ini=False, option="--casebook-dry-run"
+    ),
     Key("protocol", ("auto", "casebook", "aviator"), "auto", "how to ask the server for policies"),
     Key("take_over", bool, False, "rerun also what another plugin is configured to rerun"),
     Key("foreign_markers", bool, True, "honour the flaky marker of other plugins that are not installed"),
@@ -87,8 +164,15 @@ KEYS = (
     Key("root", "text", "", "root of the repository"),
     Key("insecure", bool, False, "allow http to public addresses"),
     Key("spans", bool, False, "upload setup, call and teardown as spans"),
-    Key("debug", bool, False, "print requests, decisions and timings", ini=False,
-        option="--casebook-debug", environment="CASEBOOK_DEBUG"),
+    Key(
+        "debug",
+        bool,
+        False,
+        "print requests, decisions and timings",
+        ini=False,
+        option="--casebook-debug",
+        environment="CASEBOOK_DEBUG",
+    ),
 )
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -104,6 +188,7 @@ def ini_name(key: Key) -> str:
 
 def add_options(parser: pytest.Parser) -> None:
     """Registers all options and ini keys."""
+    parser.addini("casebook_token", "refused: a token does not belong into a file that gets committed", default=None)
     group = parser.getgroup("casebook", "flaky tests by the policies of a Casebook server")
     for key in KEYS:
         if key.option and key.kind is bool:
@@ -114,10 +199,17 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(key.option, dest=key.dest, default=None, help=key.help)
         if key.off:
             const = "never" if key.name == "upload" else "false"
-            group.addoption(key.off, dest=key.dest, action="store_const", const=const, default=None,
-                            help="the opposite: " + key.help)
+            group.addoption(
+                key.off,
+                dest=key.dest,
+                action="store_const",
+                const=const,
+                default=None,
+                help="the opposite: " + key.help,
+            )
         if key.ini:
-            parser.addini(ini_name(key), key.help, type="linelist" if key.kind == "list" else None, default=None)
+            kind: Literal["linelist", "string"] = "linelist" if key.kind == "list" else "string"
+            parser.addini(ini_name(key), key.help, type=kind, default=None)
 
 
 def read_all(config: pytest.Config, environment: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
@@ -125,7 +217,7 @@ def read_all(config: pytest.Config, environment: Mapping[str, str]) -> tuple[dic
 
     Raises ``pytest.UsageError`` that names the key and where its value came from.
     """
-    if "casebook_token" in config.inicfg:
+    if config.getini("casebook_token"):
         raise pytest.UsageError("casebook_token: a token does not belong into an ini file; use CASEBOOK_TOKEN")
     values: dict[str, Any] = {}
     by_option: set[str] = set()

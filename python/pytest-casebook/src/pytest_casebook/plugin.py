@@ -169,8 +169,10 @@ def _shared_values(found: Settings) -> dict[str, Any]:
         "new_tests", "foreign_markers", "take_over", "dry_run",
     )  # fmt: skip
     values = {name: found[name] for name in names}
-    explicit = {f"explicit_{short}": found[name] if name in found.by_option else None
-                for short, name in (("runs", "max_runs"), ("passes", "min_passes"))}
+    explicit = {
+        f"explicit_{short}": found[name] if name in found.by_option else None
+        for short, name in (("runs", "max_runs"), ("passes", "min_passes"))
+    }
     return {**values, **explicit, "host": found.host}
 
 

@@ -160,7 +160,7 @@ def _add(document: PolicyDocument, entry: dict[str, Any]) -> None:
         details_url=_text(entry, "details_url"),
         only=_expressions(document, entry, "only", label),
         except_=_expressions(document, entry, "except", label),
-        delay=float(delay) if _is_number(delay) else None,
+        delay=float(delay) if delay is not None and _is_number(delay) else None,
         reset=entry["reset"] if entry.get("reset") in RESETS else "",
         fragment=_text(entry, "class_fragment"),
     )

@@ -170,7 +170,11 @@ class Recorder:
         opened.attempts, opened.current, opened.setups = [], None, 0
         report._casebook_loop = True
         opened.worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "") or opened.worker
-        if len(opened.crashed) < plan.max_runs and hasattr(sched, "mark_test_pending") and plan.mode != "attempt_to_fix":
+        if (
+            len(opened.crashed) < plan.max_runs
+            and hasattr(sched, "mark_test_pending")
+            and plan.mode != "attempt_to_fix"
+        ):
             try:
                 sched.mark_test_pending(node_id)
             except NotImplementedError:

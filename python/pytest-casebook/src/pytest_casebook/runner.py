@@ -10,7 +10,7 @@ import pytest
 
 from pytest_casebook.attempt import FAILED, Record
 from pytest_casebook.limits import Limits
-from pytest_casebook.loop import Loop, is_subtest, withhold
+from pytest_casebook.loop import Loop, frames, is_subtest, withhold
 from pytest_casebook.plan import Plan, Planner
 
 
@@ -42,7 +42,9 @@ class Runner:
             return None
         try:
             plan = self._planner.plan(item)
-            tags = {str(mark.args[0]): str(mark.args[1]) for mark in item.iter_markers("casebook_tag") if len(mark.args) > 1}
+            tags = {
+                str(mark.args[0]): str(mark.args[1]) for mark in item.iter_markers("casebook_tag") if len(mark.args) > 1
+            }
             self._extra = (tags, plan if plan.mode == "disabled" else None)
             if plan.mode == "disabled":
                 item.add_marker(pytest.mark.skip(reason=self._disabled_reason(plan)))
@@ -73,7 +75,7 @@ class Runner:
         if call.excinfo is not None and report.outcome == FAILED:
             made.errors.append(call.excinfo.value)
             if not made.attempt.traceback:
-                made.attempt.traceback = str(list(call.excinfo.traceback))
+                made.attempt.traceback = frames(item, call.excinfo)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -103,7 +105,9 @@ class Runner:
         if tags:
             report._casebook_tags = tags
         if disabled is not None:
-            record = Record(report.nodeid, mode="disabled", source=disabled.source, verdict="skipped", max_runs=0, min_passes=0)
+            record = Record(
+                report.nodeid, mode="disabled", source=disabled.source, verdict="skipped", max_runs=0, min_passes=0
+            )
             record.since, record.reason, record.details_url = disabled.since, disabled.reason, disabled.details_url
             report._casebook_disabled = record.to_json()
 

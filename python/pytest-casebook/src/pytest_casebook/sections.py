@@ -52,7 +52,9 @@ def lines(records: list[Record], style: str) -> list[str]:
         if style == "full":
             for number, attempt in failures:
                 result += ["", f"attempt {number}: {attempt.phase} failed after {attempt.duration:.2f} s"]
-                result += [f"    {line}" for line in (attempt.text + "\n" + attempt.output).splitlines() if line.strip()]
+                result += [
+                    f"    {line}" for line in (attempt.text + "\n" + attempt.output).splitlines() if line.strip()
+                ]
             result.append("")
     return result
 
@@ -91,7 +93,7 @@ def _exception(attempt: Attempt) -> str:
     return first_line(attempt.reason)
 
 
-def annotations(records: list[Record]) -> list[str]:
+def workflow_commands(records: list[Record]) -> list[str]:
     """Workflow commands of GitHub Actions, one for each line of the section."""
     commands = []
     for record in records:

@@ -77,7 +77,7 @@ class Terminal:
         for line in lines:
             reporter.write_line(line)
         if os.environ.get("GITHUB_ACTIONS") and recorder.settings["annotations"]:
-            for command in sections.annotations(recorder.records):
+            for command in sections.workflow_commands(recorder.records):
                 reporter.write_line(command)
         recorder.write_summary_page()
 

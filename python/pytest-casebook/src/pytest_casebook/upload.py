@@ -175,7 +175,9 @@ class Uploader:
         problem = ""
         for attempt in range(TRIES):
             if attempt:
-                time.sleep(min(0.25 * 2**attempt * (0.5 + random.random()), max(0.0, self._deadline - time.monotonic())))
+                time.sleep(
+                    min(0.25 * 2**attempt * (0.5 + random.random()), max(0.0, self._deadline - time.monotonic()))
+                )
             if time.monotonic() >= self._deadline or self._closing:
                 break
             try:
