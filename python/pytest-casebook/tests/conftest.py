@@ -14,7 +14,18 @@ from pathlib import Path
 import pytest
 
 TOKEN = "cb_secret_7f3a9d"
-REPORTED = ("CI", "GITHUB_", "GITLAB_", "CIRCLE", "BUILDKITE", "JENKINS_", "CASEBOOK_", "AVIATOR_", "TF_BUILD", "PYTEST_")
+REPORTED = (
+    "CI",
+    "GITHUB_",
+    "GITLAB_",
+    "CIRCLE",
+    "BUILDKITE",
+    "JENKINS_",
+    "CASEBOOK_",
+    "AVIATOR_",
+    "TF_BUILD",
+    "PYTEST_",
+)
 
 # Each test counts its attempts in a file, so that counting survives xdist, forks and crashes.
 SCRIPT = '''

@@ -204,7 +204,9 @@ def test_2(): assert False
 """
     )
     run()
-    assert run("--lf").parseoutcomes() == {"failed": 1, "deselected": 1}
+    result = run("--lf")
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines(["*rerun previous 1 failure*"])
     for file in pytester.path.glob("*.count"):
         file.unlink()
     run("--sw")

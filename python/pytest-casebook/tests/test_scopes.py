@@ -85,8 +85,8 @@ class TestDynamic:
     @pytest.mark.casebook(max_runs=3)
     def test_it(self, request):
         request.getfixturevalue("late")
-    @pytest.fixture(scope="class")
-    def late(self): script("late", "fp")
+@pytest.fixture(scope="class")
+def late(): script("late", "fp")
 """
     )
     assert run().parseoutcomes() == {"passed": 3, "rerun": 3}

@@ -65,6 +65,7 @@ class Loop:
 
     def __init__(self, limits: Limits, run_out: bool, trouble: Callable[[BaseException], None]) -> None:
         self.current: Made | None = None
+        self.failed_fixtures: list[Any] = []
         self._limits = limits
         self._run_out = run_out
         self._trouble = trouble
@@ -112,7 +113,7 @@ class Loop:
             return not made.final and not self._reached(plan, [*earlier, made])
 
         try:
-            reports = _execute(item, _StandIn(item, plan.reset, goes_on))
+            reports = _execute(item, _StandIn(item, plan.reset, goes_on, self.failed_fixtures, made.errors))
         finally:
             self.current = None
         made.complete(reports, time.perf_counter() - started)
@@ -260,15 +261,21 @@ class _StandIn:
     If a wider fixture is what failed, or a wider reset is asked for, and the test goes on, more is left out.
     """
 
-    def __init__(self, item: pytest.Item, reset: str, goes_on: Callable[[], bool]) -> None:
+    def __init__(
+        self, item: pytest.Item, reset: str, goes_on: Callable[[], bool], failed: list[Any], errors: list[BaseException]
+    ) -> None:
         self._item = item
+        self._failed = failed
+        self._errors = errors
         self._reset = reset
         self._goes_on = goes_on
 
     def listchain(self) -> list[Any]:
         parents: list[Any] = self._item.listchain()[:-1]
         if self._goes_on():
-            width = min(_scope_index(self._reset, "", parents), _failed_index(self._item, parents))
+            width = min(
+                _scope_index(self._reset, "", parents), _failed_index(self._item, parents, self._failed, self._errors)
+            )
             parents = parents[:width]
         return [*parents, self]
 
@@ -296,18 +303,21 @@ def _scope_index(scope: str, base: str, parents: list[Any]) -> int:
     return len(parents)
 
 
-def _failed_index(item: Any, parents: list[Any]) -> int:
-    """How many parents stay so that every fixture and collector whose setup failed is made anew."""
+def _failed_index(item: Any, parents: list[Any], failed: list[Any], errors: list[BaseException]) -> int:
+    """How many parents stay so that every fixture and collector whose setup failed is made anew.
+
+    The fixtures a test names are looked at, and of those it asked for while it ran, ``failed``, the ones whose
+    exception is among its ``errors``.
+    """
     width = len(parents)
     definitions = [
         each
         for found in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values()
         for each in found
     ]
-    definitions += list(getattr(getattr(item, "_request", None), "_fixture_defs", {}).values())
+    definitions += [each for each in failed if _cached_error(each) in errors]
     for definition in definitions:
-        cached = getattr(definition, "cached_result", None)
-        if cached is not None and cached[2] is not None:
+        if _cached_error(definition) is not None:
             width = min(width, _scope_index(definition.scope, getattr(definition, "baseid", ""), parents))
     stack = getattr(item.session._setupstate, "stack", {})
     for index, parent in enumerate(parents):
@@ -315,6 +325,14 @@ def _failed_index(item: Any, parents: list[Any]) -> int:
         if state is not None and state[1] is not None:
             width = min(width, index)
     return width
+
+
+def _cached_error(definition: Any) -> BaseException | None:
+    """The exception with which a fixture's setup failed, if that is what it remembers."""
+    cached = getattr(definition, "cached_result", None)
+    if cached is None or cached[2] is None:
+        return None
+    return next((part for part in cached[2] if isinstance(part, BaseException)), None)
 
 
 def _close_scopes(item: pytest.Item, nextitem: pytest.Item | None) -> Any:

@@ -77,6 +77,12 @@ class Runner:
             if not made.attempt.traceback:
                 made.attempt.traceback = frames(item, call.excinfo)
 
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, None]:
+        outcome = yield
+        if outcome.excinfo is not None and fixturedef.scope != "function":
+            self._loop.failed_fixtures.append(fixturedef)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         if self.off:
