@@ -239,7 +239,14 @@ def test_foreign(): script("foreign", "f")
 
 @pytest.mark.parametrize(
     ("marker", "runs"),
-    [("reruns=2", 3), ("3", 4), ("retries=1", 2), ("max_runs=4, min_passes=2", 4), ("", 2), ("reruns=2, condition=False", 1)],
+    [
+        ("reruns=2", 3),
+        ("3", 4),
+        ("retries=1", 2),
+        ("max_runs=4, min_passes=2", 4),
+        ("", 2),
+        ("reruns=2, condition=False", 1),
+    ],
 )
 def test_markers_of_other_plugins(casefile, run, attempts, pytester, marker, runs):
     casefile(f"@pytest.mark.flaky({marker})\ndef test_a(): script('a', 'pfff' if 'min' in {marker!r} else 'f')")

@@ -78,7 +78,9 @@ def test_spans_redaction_and_outcomes_only(server, casefile, run, pytester):
     assert "failure_expanded" not in server.entries[1]
 
 
-@pytest.mark.parametrize(("mode", "in_ci", "sent"), [("ci", False, 0), ("ci", True, 1), ("always", False, 1), ("never", True, 0)])
+@pytest.mark.parametrize(
+    ("mode", "in_ci", "sent"), [("ci", False, 0), ("ci", True, 1), ("always", False, 1), ("never", True, 0)]
+)
 def test_when_results_are_sent(server, casefile, run, monkeypatch, mode, in_ci, sent):
     monkeypatch.setenv("CASEBOOK_UPLOAD", mode)
     if in_ci:
@@ -284,6 +286,8 @@ def test_our_server_reads_the_junit_file(casebook, casefile, run, pytester):
     text = Path(pytester.path / "o.xml").read_text()
     assert text.count("<flakyFailure") == 1
     body = json.dumps({"format": "junit", "run_env": {"key": "k"}, "data": text}).encode()
-    answer = Transport(url, Token(token), Redactor()).post("/v1/uploads", body, {"Content-Type": "application/json"}, 10)
+    answer = Transport(url, Token(token), Redactor()).post(
+        "/v1/uploads", body, {"Content-Type": "application/json"}, 10
+    )
     assert answer.status == 202
     assert answer.json()["queued"] >= 2

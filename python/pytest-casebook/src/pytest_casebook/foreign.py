@@ -7,16 +7,28 @@ from typing import Any
 
 import pytest
 
-# The name under which each plugin is registered, and the options that make it rerun every test.
-_PLUGINS = {
-    "rerunfailures": ("reruns", "force_reruns"),
-    "flaky": ("force_flaky",),
-    "pytest-retry": ("retries",),
-    "pytest-aviator": (),
-    "ddtrace": (),
-}
-_MARKER_OWNERS = ("rerunfailures", "flaky", "pytest-retry")
-_INI_KEYS = {"rerunfailures": "reruns", "pytest-retry": "retries"}
+
+@dataclass(frozen=True)
+class _Plugin:
+    """How another plugin is registered, by its entry point or by ``-p``, and what makes it rerun every test."""
+
+    name: str
+    module: str
+    options: tuple[str, ...] = ()
+    ini: str = ""
+    owns_marker: bool = False
+    always: bool = False
+
+
+_PLUGINS = (
+    _Plugin("rerunfailures", "pytest_rerunfailures", ("reruns", "force_reruns"), "reruns", owns_marker=True),
+    _Plugin("flaky", "flaky.flaky_pytest_plugin", ("force_flaky",), owns_marker=True),
+    _Plugin("pytest-retry", "pytest_retry.retry_plugin", ("retries",), "retries", owns_marker=True),
+    _Plugin("pytest-aviator", "pytest_aviator.runner", always=True),
+    _Plugin("ddtrace", "ddtrace.testing.internal.pytest.entry_point", ("ddtrace",)),
+)
+# Registered by plugins that this one replaces.
+MARKERS = ("aviator", "flaky")
 
 
 @dataclass
@@ -51,18 +63,27 @@ class MarkerCounts:
 def find(config: pytest.Config) -> Foreign:
     """Looks at the plugins that are loaded and at their options."""
     foreign = Foreign()
-    for name, options in _PLUGINS.items():
-        if not config.pluginmanager.hasplugin(name):
+    for plugin in _PLUGINS:
+        if not is_loaded(config, plugin):
             continue
-        if name in _MARKER_OWNERS:
-            foreign.owns_marker = foreign.owns_marker or name
-        configured = any(_positive(getattr(config.option, option, None)) for option in options)
-        configured = configured or (name in _INI_KEYS and _positive(_ini(config, _INI_KEYS[name])))
-        configured = configured or name == "pytest-aviator"
-        configured = configured or (name == "ddtrace" and bool(getattr(config.option, "ddtrace", False)))
-        if configured:
-            foreign.everywhere = foreign.everywhere or name
+        if plugin.owns_marker:
+            foreign.owns_marker = foreign.owns_marker or plugin.name
+        configured = plugin.always or any(_positive(getattr(config.option, name, None)) for name in plugin.options)
+        if configured or (plugin.ini and _positive(_ini(config, plugin.ini))):
+            foreign.everywhere = foreign.everywhere or plugin.name
     return foreign
+
+
+def is_loaded(config: pytest.Config, plugin: _Plugin) -> bool:
+    """Whether a plugin is at work, under either of its names."""
+    return config.pluginmanager.hasplugin(plugin.name) or config.pluginmanager.hasplugin(plugin.module)
+
+
+def unregistered_markers(config: pytest.Config) -> list[str]:
+    """The markers whose plugins are not installed, so that nobody registers them."""
+    owners = {"aviator": [plugin for plugin in _PLUGINS if plugin.always]}
+    owners["flaky"] = [plugin for plugin in _PLUGINS if plugin.owns_marker]
+    return [name for name in MARKERS if not any(is_loaded(config, plugin) for plugin in owners[name])]
 
 
 def marker_counts(marker: pytest.Mark) -> MarkerCounts | None:

@@ -113,7 +113,9 @@ class Loop:
             return not made.final and not self._reached(plan, [*earlier, made])
 
         try:
-            reports = _execute(item, _StandIn(item, plan.reset, goes_on, self.failed_fixtures, made.errors))
+            reports = _execute(
+                item, _StandIn(item, plan.reset, goes_on, self.failed_fixtures, made.errors, self._trouble)
+            )
         finally:
             self.current = None
         made.complete(reports, time.perf_counter() - started)
@@ -262,8 +264,15 @@ class _StandIn:
     """
 
     def __init__(
-        self, item: pytest.Item, reset: str, goes_on: Callable[[], bool], failed: list[Any], errors: list[BaseException]
+        self,
+        item: pytest.Item,
+        reset: str,
+        goes_on: Callable[[], bool],
+        failed: list[Any],
+        errors: list[BaseException],
+        trouble: Callable[[BaseException], None],
     ) -> None:
+        self._trouble = trouble
         self._item = item
         self._failed = failed
         self._errors = errors
@@ -272,11 +281,12 @@ class _StandIn:
 
     def listchain(self) -> list[Any]:
         parents: list[Any] = self._item.listchain()[:-1]
-        if self._goes_on():
-            width = min(
-                _scope_index(self._reset, "", parents), _failed_index(self._item, parents, self._failed, self._errors)
-            )
-            parents = parents[:width]
+        try:
+            if self._goes_on():
+                failed = _failed_index(self._item, parents, self._failed, self._errors)
+                parents = parents[: min(failed, _scope_index(self._reset, "", parents))]
+        except Exception as error:  # must not become an error of the test's teardown
+            self._trouble(error)
         return [*parents, self]
 
     def __getattr__(self, name: str) -> Any:
@@ -393,7 +403,8 @@ def _forget_failed_subtests(item: Any) -> None:
 
 def _restart_timer(item: pytest.Item) -> None:
     """pytest-timeout's timer covers the whole protocol; each attempt gets all of it."""
-    timeout = item.config.pluginmanager.getplugin("timeout")
+    manager = item.config.pluginmanager
+    timeout = manager.getplugin("timeout") or manager.getplugin("pytest_timeout")
     read = getattr(timeout, "_get_item_settings", None)
     if read is None:
         return

@@ -25,7 +25,6 @@ _FOREIGN_MARKERS = {
     "aviator": "aviator: registered by pytest-aviator, without effect",
     "flaky": "flaky(reruns=1, max_runs=2, min_passes=1): rerun this test when it fails (pytest-casebook)",
 }
-_MARKER_OWNERS = {"aviator": ("pytest-aviator",), "flaky": ("rerunfailures", "flaky", "pytest-retry")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,9 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
-    for name, line in _FOREIGN_MARKERS.items():
-        if not any(config.pluginmanager.hasplugin(owner) for owner in _MARKER_OWNERS[name]):
-            config.addinivalue_line("markers", line)
+    for name in foreign.unregistered_markers(config):
+        config.addinivalue_line("markers", _FOREIGN_MARKERS[name])
     if hasattr(config, "workerinput"):
         _configure_worker(config)
     else:

@@ -16,7 +16,7 @@ from pytest_casebook import policy as policies
 from pytest_casebook.policy import PolicyDocument, PolicyError
 from pytest_casebook.settings import Settings
 from pytest_casebook.store import DAY, Store, scope
-from pytest_casebook.transport import READ_SECONDS, Answer, Transport, TransportError
+from pytest_casebook.transport import READ_SECONDS, Answer, RefusedError, Transport, TransportError
 
 PATH = "/api/casebook/v1/policy"
 AVIATOR_PATH = "/api/v1/flaky-tests"
@@ -179,6 +179,8 @@ def _ask(transport: Transport, path: str, headers: dict[str, str], deadline: flo
             break
         try:
             answer = transport.get(path, headers, min(READ_SECONDS, left))
+        except RefusedError:
+            raise
         except TransportError as error:
             problem = str(error)
             continue

@@ -27,6 +27,10 @@ class TransportError(Exception):
     """No usable answer came. The text is safe to show."""
 
 
+class RefusedError(TransportError):
+    """A request that must not be made, so trying again is no use."""
+
+
 @dataclass
 class Answer:
     """What the server said."""
@@ -87,6 +91,8 @@ class Transport:
         text = outcome if isinstance(outcome, TransportError) else getattr(outcome, "reason", None) or outcome
         message = self.redactor.message(text) or type(outcome).__name__
         self._say(f"{method} {path}: {message}")
+        if isinstance(outcome, RefusedError):
+            raise RefusedError(message)
         raise TransportError(message)
 
     def _say(self, text: str) -> None:
@@ -99,7 +105,7 @@ class Transport:
 
         address = path if "://" in path else self.origin + path
         if not same_origin(self.origin, address):
-            raise TransportError("the address is on another server")
+            raise RefusedError("the address is on another server")
         self._check_scheme(address)
         request = urllib.request.Request(address, data=body, method=method)
         for name, value in headers.items():
@@ -121,7 +127,7 @@ class Transport:
         if parts.scheme == "https" or self.insecure:
             return
         if not is_private(parts.hostname or ""):
-            raise TransportError("http to a public address is refused; use https, or set casebook_insecure")
+            raise RefusedError("http to a public address is refused; use https, or set casebook_insecure")
 
 
 def same_origin(one: str, other: str) -> bool:
@@ -202,7 +208,7 @@ def _build_opener(origin: str) -> Any:
         def redirect_request(self, request: Any, *rest: Any) -> Any:
             target = rest[-1]
             if not same_origin(request.full_url, target):
-                raise TransportError("the server redirects to another server, which is refused")
+                raise RefusedError("the server redirects to another server, which is refused")
             followed = super().redirect_request(request, *rest)
             if followed is not None:
                 for name, value in request.unredirected_hdrs.items():

@@ -17,7 +17,7 @@ from pytest_casebook import __version__
 from pytest_casebook.attempt import SKIPPED, Attempt, Record
 from pytest_casebook.settings import Settings
 from pytest_casebook.store import Store
-from pytest_casebook.transport import Transport, TransportError, packed
+from pytest_casebook.transport import RefusedError, Transport, TransportError, packed
 
 PATH = "/v1/uploads"
 MOST_ENTRIES = 5000
@@ -182,6 +182,9 @@ class Uploader:
                 break
             try:
                 answer = self._transport.post(PATH, body, headers, REQUEST_SECONDS)
+            except RefusedError as error:
+                self._problem(str(error))
+                raise
             except TransportError as error:
                 problem = str(error)
                 continue
