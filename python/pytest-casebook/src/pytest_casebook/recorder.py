@@ -35,9 +35,10 @@ class Open:
     worker: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     setups: int = 0
+    goes_on: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Recorder:
     """Keeps the records of the run, and at its end reports and uploads them."""
 
@@ -104,7 +105,10 @@ class Recorder:
             opened.current = None
         if opened.current is None:
             opened.current = Attempt()
-        opened.setups += report.when == "setup"
+        if report.when == "setup":
+            opened.setups += 1
+            opened.goes_on = False
+        opened.goes_on = opened.goes_on or report.outcome in ("rerun", "retried")
         opened.current.observe(report, foreign=True)
         if report.when == "teardown" and self.settings["junit"] == "all":
             attempts = [*opened.attempts, opened.current]
@@ -116,9 +120,10 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        opened = self.opened.pop(nodeid, None)
-        if opened is None or self.off:
+        opened = self.opened.get(nodeid)
+        if opened is None or opened.goes_on or self.off:
             return
+        del self.opened[nodeid]
         try:
             self._close(nodeid, opened)
         except Exception as error:
