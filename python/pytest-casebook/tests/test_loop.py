@@ -247,3 +247,69 @@ def test_forbidden_to_raise_warnings(casefile, run):
     casefile("@pytest.mark.casebook(max_runs=2)\ndef test_it(): script('it', 'fp')")
     result = run("-W", "error", "--strict-markers")
     assert result.parseoutcomes() == {"passed": 1, "rerun": 1}
+
+
+def test_a_test_that_wants_to_leave_is_not_repeated(casefile, run, attempts):
+    casefile("@pytest.mark.casebook(max_runs=3)\ndef test_it():\n    script('it', 'p')\n    raise SystemExit(3)")
+    result = run()
+    assert result.parseoutcomes() == {"failed": 1}
+    assert attempts("it") == 1
+
+
+def test_delays_grow(casefile, run, pytester):
+    casefile(
+        """
+import time
+@pytest.mark.casebook(max_runs=3, delay=0.2)
+def test_it():
+    with open("times", "a") as file: file.write(f"{time.monotonic()}\\n")
+    script("it", "ffp")
+"""
+    )
+    pytester.makeini("[pytest]\ncasebook_delay_factor = 2\n")
+    run()
+    times = [float(line) for line in (pytester.path / "times").read_text().split()]
+    assert times[1] - times[0] >= 0.2
+    assert times[2] - times[1] >= 0.4
+
+
+@pytest.mark.parametrize("family", ["xunit1", "xunit2"])
+def test_junit_families(policy_file, casefile, run, pytester, xdist, family):
+    from xml.etree import ElementTree
+
+    policy = policy_file(
+        {"class_name": "test_case", "name": "test_a", "max_runs": 3},
+        {"class_name": "test_case", "name": "test_b", "max_runs": 2},
+        {"class_name": "test_case", "name": "test_off", "mode": "disabled"},
+    )
+    casefile(
+        """
+def test_a(): script("a", "fp")
+def test_b(): script("b", "f")
+def test_c(): pass
+def test_off(): pass
+"""
+    )
+    run(policy, "--junitxml=o.xml", "-o", f"junit_family={family}", "-W", "error", xdist=xdist)
+    suite = ElementTree.parse(pytester.path / "o.xml").getroot().find("testsuite")
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["4", "1", "0", "1"]
+    cases = {case.get("name"): case for case in suite.iter("testcase")}
+    assert len(cases) == len(list(suite.iter("testcase"))) == 4
+    told = {
+        name: {each.get("name"): each.get("value") for each in case.iter("property")} for name, case in cases.items()
+    }
+    assert told["test_a"]["casebook.attempts"] == "failed,passed"
+    assert told["test_a"]["casebook.verdict"] == "flaky"
+    assert told["test_a"]["casebook.max_runs"] == "3"
+    assert told["test_a"]["casebook.attempt.1.failure"] == "AssertionError: a failed by script"
+    assert told["test_b"]["casebook.verdict"] == "failed"
+    assert told["test_off"] == {"casebook.mode": "disabled", "casebook.verdict": "skipped"}
+    assert told["test_c"] == {}
+    allowed = {"properties", "property", "failure", "error", "skipped", "system-out", "system-err"}
+    assert {child.tag for case in cases.values() for child in case.iter()} - {"testcase"} <= allowed
+
+
+def test_junit_for_all_tests(casefile, run, pytester):
+    casefile("def test_a(): pass")
+    run("--junitxml=o.xml", "-o", "casebook_junit=all")
+    assert '<property name="casebook.attempts" value="passed"' in (pytester.path / "o.xml").read_text()

@@ -30,7 +30,9 @@ class Made:
 
     @property
     def final(self) -> bool:
-        """Whether it was skipped, or ended as xfail or xpass: such a result is never repeated."""
+        """Whether it was skipped, ended as xfail or xpass, or wanted to leave: such a result is never repeated."""
+        if any(isinstance(error, SystemExit) for error in self.errors):
+            return True
         for report in self.reports:
             if hasattr(report, "wasxfail") or report.outcome == SKIPPED or _is_strict_xpass(report):
                 return True

@@ -67,8 +67,7 @@ def _configure_worker(config: pytest.Config) -> None:
     )
     workers = int(config.workerinput.get("workercount", 1))  # type: ignore[attr-defined]
     limits = Limits.divided(told["limits"], max(1, workers))
-    problems: list[str] = []
-    runner = Runner(config, planner, limits, lambda error: problems.append(type(error).__name__))
+    runner = Runner(config, planner, limits, lambda error: None)
     config.pluginmanager.register(runner, "casebook-runner")
 
 
@@ -158,6 +157,8 @@ class Starter:
         recorder.source = source.load(found, transport, kept)
         if found.uploads and not recorder.source.rejected:
             recorder.uploader = Uploader(found, transport, kept, recorder.source.gzip)
+            seed = getattr(self._config.option, "randomly_seed", None)
+            recorder.uploader.seed = "" if seed is None else str(seed)
 
 
 def _shared_values(found: Settings) -> dict[str, Any]:

@@ -181,9 +181,11 @@ def _add(document: PolicyDocument, entry: dict[str, Any]) -> None:
 def _counts(entry: dict[str, Any], default: tuple[int, int]) -> tuple[int, int] | None:
     """``max_runs`` and ``min_passes``, or nothing if they cannot be obeyed."""
     max_runs = entry.get("max_runs", default[0])
-    fallback = max_runs if entry.get("mode") == "attempt_to_fix" else min(default[1], 1)
+    if not _is_count(max_runs):
+        return None
+    fallback = max_runs if entry.get("mode") == "attempt_to_fix" else min(default[1], max_runs)
     min_passes = entry.get("min_passes", fallback)
-    if not _is_count(max_runs) or not _is_count(min_passes) or min_passes > max_runs:
+    if not _is_count(min_passes) or min_passes > max_runs:
         return None
     return max_runs, min_passes
 

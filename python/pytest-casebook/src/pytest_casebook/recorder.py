@@ -228,6 +228,8 @@ class Recorder:
         try:
             told = json.loads(getattr(node, "workeroutput", {}).get("casebook", "{}"))
             self.blocked.update(told.get("blocked", {}))
+            if told.get("problem"):
+                self.trouble(RuntimeError(told["problem"]))
         except (ValueError, AttributeError):
             return
 

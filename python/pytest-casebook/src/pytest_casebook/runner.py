@@ -21,6 +21,7 @@ class Runner:
         self, config: pytest.Config, planner: Planner, limits: Limits, trouble: Callable[[BaseException], None]
     ) -> None:
         self.off = False
+        self._problem = ""
         self._config = config
         self._planner = planner
         self._limits = limits
@@ -34,6 +35,7 @@ class Runner:
     def give_up(self, error: BaseException) -> None:
         """An error of our own: the plugin does nothing for the rest of the run."""
         self.off = True
+        self._problem = self._problem or f"{type(error).__name__}: {error}"
         self._trouble(error)
 
     @pytest.hookimpl(tryfirst=True)
@@ -121,4 +123,4 @@ class Runner:
     def pytest_sessionfinish(self) -> None:
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            output["casebook"] = json.dumps(self._limits.to_json())
+            output["casebook"] = json.dumps({**self._limits.to_json(), "problem": self._problem})

@@ -50,6 +50,8 @@ def lines(records: list[Record], style: str) -> list[str]:
         if style == "short" and failures and failures[0][1].reason:
             result.append(f"{'':<12} {failures[0][1].reason}")
         if style == "full":
+            seconds = ", ".join(f"{attempt.duration:.2f} s" for attempt in record.attempts)
+            result.append(f"{'':<12} {seconds}")
             for number, attempt in failures:
                 result += ["", f"attempt {number}: {attempt.phase} failed after {attempt.duration:.2f} s"]
                 result += [

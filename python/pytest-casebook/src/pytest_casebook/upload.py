@@ -50,6 +50,7 @@ class Uploader:
         self.tally = Tally()
         self.run_id = str(uuid.uuid4())
         self.limits_hit: list[str] = []
+        self.seed = ""
         self._settings = settings
         self._transport = transport
         self._store = store
@@ -236,6 +237,7 @@ class Uploader:
             "language_version": platform.python_version(),
             "started_at": started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "run_id": self.run_id,
+            "random_seed": self.seed,
             "limits_hit": ",".join(self.limits_hit),
         }
         return {name: value for name, value in values.items() if value}
