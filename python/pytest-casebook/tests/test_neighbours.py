@@ -274,10 +274,14 @@ def test_debugger_gets_one_attempt_and_a_prompt(server, casefile, pytester, atte
 @pytest.mark.parametrize("how", ["interrupt", "exit"])
 def test_interrupt_during_a_rerun_uploads_what_there_is(server, casefile, pytester, attempts, how):
     server.list("test_b", max_runs=5)
-    stop = "os.kill(os.getpid(), 2); threading.Event().wait(20)" if how == "interrupt" else "pytest.exit('enough', 2)"
+    stop = (
+        "signal.signal(2, signal.default_int_handler); os.kill(os.getpid(), 2); threading.Event().wait(20)"
+        if how == "interrupt"
+        else "pytest.exit('enough', 2)"
+    )
     casefile(
         f"""
-import threading
+import signal, threading
 def test_a(): pass
 def test_b():
     if pathlib.Path("b.count").exists():
