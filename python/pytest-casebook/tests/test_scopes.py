@@ -184,3 +184,30 @@ def test_it(request):
 """
     )
     assert run().parseoutcomes() == {"passed": 1, "rerun": 1}
+
+
+def test_errors_of_both_teardowns_are_shown(casefile, run):
+    casefile(
+        """
+@pytest.fixture(scope="module")
+def module():
+    yield
+    assert False, "closing the module"
+@pytest.fixture
+def function(module):
+    yield
+    assert False, "closing the function"
+@pytest.mark.casebook(max_runs=2)
+def test_it(function): pass
+"""
+    )
+    result = run()
+    assert result.parseoutcomes() == {"errors": 1, "passed": 1, "rerun": 1}
+    result.stdout.fnmatch_lines(["*closing the module*", "*own teardown*", "*closing the function*"])
+
+
+def test_setup_show(casefile, run, attempts):
+    casefile("@pytest.mark.casebook(max_runs=2)\ndef test_it(tmp_path): script('it', 'fp')")
+    result = run("--setup-show")
+    assert result.parseoutcomes() == {"passed": 1, "rerun": 1}
+    assert result.stdout.str().count("SETUP    F tmp_path") == 2

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+import shutil
+import ssl
+import subprocess
 import threading
 
 import pytest
 
 from pytest_casebook.secrets import Redactor, Token, read_token
-from pytest_casebook.transport import RefusedError, Transport, is_private
+from pytest_casebook.transport import RefusedError, Transport, TransportError, is_private
 
 SECRET = "cb_secret_7f3a9d"
 
@@ -164,6 +167,28 @@ def test_http_only_to_private_addresses():
     assert not is_private("8.8.8.8")
     with pytest.raises(RefusedError, match="use https"):
         Transport("http://8.8.8.8", Token(SECRET), Redactor()).get("/")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_certificates(server, tmp_path, monkeypatch):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    url = server.url.replace("http://", "https://")
+    with pytest.raises(TransportError, match="(?i)certificate"):
+        Transport(url, Token(SECRET), Redactor()).get("/api/casebook/v1/policy")
+    monkeypatch.setenv("CASEBOOK_CA_FILE", str(tmp_path / "cert.pem"))
+    assert Transport(url, Token(SECRET), Redactor()).get("/api/casebook/v1/policy").status == 200
+    monkeypatch.setenv("CASEBOOK_CA_FILE", str(tmp_path / "missing.pem"))
+    with pytest.raises(TransportError, match="cannot be read"):
+        Transport(url, Token(SECRET), Redactor()).get("/api/casebook/v1/policy")
 
 
 def test_no_thread_outlives_a_request_for_long(server):

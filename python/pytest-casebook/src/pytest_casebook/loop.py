@@ -213,6 +213,9 @@ def _shown(plan: Plan, made: list[Made], decided: str, stopped_by: str, item: py
         _quarantine(shown, calls, last)
     reports = calls[:1] + shown.subtests + calls[1:] + last
     if closing is not None:
+        closing.sections += [
+            ("Error of the test's own teardown", report.longreprtext) for report in last if report.outcome == FAILED
+        ]
         reports = [report for report in reports if report.when != "teardown"] + [closing]
     record = Record(
         node_id=item.nodeid,
