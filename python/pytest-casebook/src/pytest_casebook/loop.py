@@ -343,11 +343,15 @@ def _failed_index(item: Any, parents: list[Any], failed: list[Any], errors: list
 
 
 def _cached_error(definition: Any) -> BaseException | None:
-    """The exception with which a fixture's setup failed, if that is what it remembers."""
+    """The exception with which a fixture's setup failed, if that is what it remembers.
+
+    It is kept as ``sys.exc_info()`` before pytest 8.0, alone before 8.2, and with its traceback since.
+    """
     cached = getattr(definition, "cached_result", None)
     if cached is None or cached[2] is None:
         return None
-    return next((part for part in cached[2] if isinstance(part, BaseException)), None)
+    parts = cached[2] if isinstance(cached[2], tuple) else (cached[2],)
+    return next((part for part in parts if isinstance(part, BaseException)), None)
 
 
 def _close_scopes(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
