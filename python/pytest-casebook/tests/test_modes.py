@@ -93,6 +93,29 @@ def test_exit_code_of_a_quarantined_failure(policy_file, casefile, run):
     assert run(policy_file(quarantine("test_a")), "--casebook-fail-on-quarantined").ret == 7
 
 
+def test_another_plugins_exit_code_stays(casefile, run, pytester):
+    pytester.makeconftest(
+        """
+import pytest
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    session.exitstatus = 3
+"""
+    )
+    casefile("@pytest.mark.casebook(max_runs=2)\ndef test_a(): script('a', 'fp')")
+    assert run("--casebook-fail-on-flaky").ret == 3
+    (pytester.path / "a.count").unlink()
+    assert run().ret == 3
+
+
+def test_debug_output_names_decisions(casefile, run):
+    casefile("@pytest.mark.casebook(max_runs=2, only=OSError)\ndef test_a(): script('a', 'fp')")
+    result = run("--casebook-debug")
+    result.stdout.fnmatch_lines(
+        ["casebook: test_case.py::test_a: rerun by marker, 1 attempts in * s, failed, stopped by filter"]
+    )
+
+
 def test_disabled(server, casefile, run, attempts, xdist):
     server.list("test_a", mode="disabled", reason="hangs")
     casefile("def test_a(): script('a', 'p')\ndef test_b(): pass")

@@ -259,8 +259,10 @@ class Recorder:
                 os.path.expanduser(os.path.expandvars(path)),
                 [(test.class_name, test.name, record) for test, record in named],
             )
-        if exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = self._exit_status()
+        code = self._exit_status()
+        # Another plugin may have changed the status since it was handed to this hook.
+        if code != pytest.ExitCode.OK and exitstatus == session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = code
 
     def _exit_status(self) -> int | pytest.ExitCode:
         if self.settings["fail_on_flaky"] and self.verdicts["flaky"]:

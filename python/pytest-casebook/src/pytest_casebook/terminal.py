@@ -67,8 +67,23 @@ class Terminal:
         lines += [f"casebook switched itself off: {problem}" for problem in self._problems]
         if lines and terminalreporter.config.option.verbose > -2:
             self._write(terminalreporter, lines)
-        for line in self._debug:
+        for line in self._debug_lines():
             terminalreporter.write_line(f"casebook: {line}")
+
+    def _debug_lines(self) -> list[str]:
+        """Requests with their timings, then what was decided for each test."""
+        if not self._recorder.settings["debug"]:
+            return []
+        decided = []
+        for record in self._recorder.records:
+            stopped = f", stopped by {record.stopped_by}" if record.stopped_by else ""
+            seconds = sum(attempt.duration for attempt in record.attempts)
+            source = record.source or "another plugin"
+            decided.append(
+                f"{record.node_id}: {record.mode} by {source}, {len(record.attempts)} attempts in {seconds:.3f} s, "
+                f"{record.verdict}{stopped}"
+            )
+        return self._debug + decided
 
     def _write(self, reporter: Any, lines: list[str]) -> None:
         recorder = self._recorder
