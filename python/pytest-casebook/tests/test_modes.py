@@ -225,10 +225,11 @@ def test_guard_against_an_outage(casefile, run, pytester, attempts):
     result.stdout.fnmatch_lines(["reruns stopped: more than 3 tests and 50% of them failed*3 tests not rerun"])
 
 
-def test_a_budget_that_is_used_up_does_not_fail_a_test_that_only_passed(casefile, run):
+def test_a_budget_that_is_used_up_does_not_fail_a_test_that_only_passed(server, casefile, run):
     casefile("def test_a(): pass")
     result = run("--casebook-rerun=all", "--casebook-runs=3", "--casebook-passes=2", "--casebook-max-reruns=0")
     assert result.parseoutcomes() == {"passed": 1}
+    assert server.entries[0]["tags"]["casebook.verdict"] == "passed"
 
 
 def test_the_server_may_lower_limits_but_not_raise_them(server, casefile, run):

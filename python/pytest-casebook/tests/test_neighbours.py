@@ -75,10 +75,16 @@ def test_hangs():
     if not pathlib.Path("h.count").exists():
         pathlib.Path("h.count").write_text("x")
         threading.Event().wait(20)
+def test_hangs_later():
+    if pathlib.Path("later.count").exists() and not pathlib.Path("last.count").exists():
+        pathlib.Path("last.count").write_text("x")
+        threading.Event().wait(20)
+    script("later", "fp")
 """
     )
     result = run("--timeout=1.2", "--casebook-runs=3", plugins=["pytest_timeout"])
-    assert result.parseoutcomes() == {"passed": 2, "rerun": 3}
+    assert result.parseoutcomes() == {"passed": 3, "rerun": 5}
+    assert attempts("later") == 2
 
 
 @needs("pytest_randomly")
