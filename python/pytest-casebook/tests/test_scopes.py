@@ -211,3 +211,27 @@ def test_setup_show(casefile, run, attempts):
     result = run("--setup-show")
     assert result.parseoutcomes() == {"passed": 1, "rerun": 1}
     assert result.stdout.str().count("SETUP    F tmp_path") == 2
+
+
+def test_a_failed_package_fixture_is_made_anew(run, pytester):
+    package = pytester.mkpydir("pack")
+    (package / "conftest.py").write_text(
+        """
+import pathlib, pytest
+LOG = pathlib.Path(__file__).parent.parent / "log"
+def log(word):
+    with LOG.open("a") as stream: stream.write(word + " ")
+@pytest.fixture(scope="session")
+def session(): log("session+")
+@pytest.fixture(scope="package")
+def package(session):
+    log("package+")
+    assert LOG.read_text().count("package+") > 1
+    yield
+    log("package-")
+"""
+    )
+    (package / "test_inner.py").write_text("def test_1(package): pass\ndef test_2(package): pass\n")
+    result = run("--casebook-rerun=all", "-o", "casebook_max_runs=3")
+    assert result.parseoutcomes() == {"passed": 2, "rerun": 1}
+    assert read_log(pytester) == ["session+", "package+", "package+", "package-"]
