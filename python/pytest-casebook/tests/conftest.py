@@ -66,6 +66,7 @@ class Server:
         self.uploads = []
         self.etag = '"one"'
         self.policy_answer = None
+        self.post_answer = None
         self.upload_statuses = []
         self.aviator = None
         self.files = {}
@@ -92,6 +93,8 @@ class Server:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if owner.post_answer is not None:
+                    owner.post_answer(self)
                 owner.requests.append(("POST", self.path, dict(self.headers)))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)

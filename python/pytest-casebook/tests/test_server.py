@@ -82,6 +82,17 @@ def test_an_odd_server_changes_nothing(server, casefile, run, name):
     assert len(asked) == (1 if name in ("401", "403", "404", "redirect") else len(asked))
 
 
+def test_a_server_that_hangs_in_everything(server, casefile, run, pytester, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    server.policy_answer = server.post_answer = hang
+    casefile(CASE)
+    started = time.monotonic()
+    result = run()
+    assert time.monotonic() - started < 10 + 3
+    assert result.parseoutcomes() == {"passed": 1, "failed": 1}
+    result.stdout.fnmatch_lines(["2 results kept in *, sent with the next run"])
+
+
 def test_nobody_listens(casefile, run, monkeypatch):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -21,6 +21,8 @@ from pytest_casebook.source import Source
 from pytest_casebook.upload import Tally, Uploader
 
 FLAKY_EXIT = 7
+# How long the end of the run waits for a server that did not answer at its start either.
+UNREACHED_SECONDS = 3.0
 
 
 @dataclass
@@ -251,7 +253,10 @@ class Recorder:
             self.blocked.update(self.limits.blocked)
         if self.uploader is not None:
             self.uploader.limits_hit = sorted(name for name, count in self.blocked.items() if count)
-            self.tally = self.uploader.finish(self.settings.upload_seconds)
+            seconds = self.settings.upload_seconds
+            if self.source.problem:
+                seconds = min(seconds, UNREACHED_SECONDS)
+            self.tally = self.uploader.finish(seconds)
         path = getattr(self.config.option, "xmlpath", None)
         if path and self.settings["junit_attempts"]:
             named = [(identify(record.node_id[len(self.planner.prefix) :]), record) for record in self.records]
