@@ -108,23 +108,22 @@ fn attempts(
 ) -> Result<Vec<Attempt>, StorageError> {
     let said: HashMap<(TestId, i64), _> =
         step.said.iter().map(|said| ((said.test, said.attempt), said.signature)).collect();
+    let outcome = |execution: &Execution| match execution.outcome {
+        // It does not say how it ended, but why it failed (design, attempts).
+        Outcome::Unknown if said.contains_key(&(execution.id.test, execution.id.attempt)) => Outcome::Failed,
+        outcome => outcome,
+    };
+    // Few have a state, and fewer wait for anything.
+    let mut waiting: Vec<TestId> =
+        states.iter().filter(|(_, (state, _))| state.watches(upload)).map(|(test, _)| *test).collect();
+    waiting.sort_unstable();
     let mut attempts = Vec::new();
     for of_test in step.executions.chunk_by(|a, b| a.id.test == b.id.test) {
-        let outcome = |execution: &Execution| match execution.outcome {
-            // It does not say how it ended, but why it failed (design, attempts).
-            Outcome::Unknown if said.contains_key(&(execution.id.test, execution.id.attempt)) => {
-                Outcome::Failed
-            }
-            outcome => outcome,
-        };
-        let of_test: Vec<&Execution> = of_test.iter().filter(|execution| counts(execution)).collect();
-        let Some(first) = of_test.first() else { continue };
-        let failed = of_test.iter().any(|execution| outcome(execution).is_failing());
-        let waits = || states.get(&first.id.test).is_some_and(|(state, _)| state.watches(upload));
-        if !failed && !waits() {
+        let failed = of_test.iter().any(|execution| counts(execution) && outcome(execution).is_failing());
+        if !failed && (waiting.is_empty() || waiting.binary_search(&of_test[0].id.test).is_err()) {
             continue;
         }
-        for execution in of_test {
+        for execution in of_test.iter().filter(|execution| counts(execution)) {
             let place = (execution.id.test, execution.id.attempt);
             attempts.push(Attempt {
                 test: execution.id.test,

@@ -102,7 +102,8 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {}", sentence(&*error));
             // The address of the database is checked late, so that a wrong one is not repeated with its password.
-            if error.is::<InvalidDatabaseUrl>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            let is_input = matches!(error.downcast_ref(), Some(replay::InvalidStream::Line { .. }));
+            if error.is::<InvalidDatabaseUrl>() || is_input { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

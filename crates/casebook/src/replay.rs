@@ -6,6 +6,7 @@ mod line;
 mod stream;
 
 use crate::Failure;
+use crate::database::now;
 use casebook_analysis::health::Rules;
 use casebook_analysis::memory::Change;
 use casebook_model::suite::{ResolveRule, Sensitivity};
@@ -47,7 +48,7 @@ fn time(text: &str) -> Result<Timestamp, InvalidTimestamp> {
 
 /// The stream cannot be folded.
 #[derive(Debug, thiserror::Error)]
-enum InvalidStream {
+pub(crate) enum InvalidStream {
     #[error("line {number} cannot be used: {reason}")]
     Line { number: u64, reason: String },
     #[error("could not open {path}")]
@@ -68,7 +69,7 @@ impl Replay {
 
     fn fold(&self, mut input: impl BufRead) -> Result<(), Failure> {
         let rules = Rules { detection: self.detection, resolve: self.resolve };
-        let mut stream = Stream::new(rules, &self.default_branch);
+        let mut stream = Stream::new(rules, &self.default_branch, now());
         let mut out = BufWriter::new(io::stdout().lock());
         let mut line = Vec::new();
         let (mut number, mut skipped) = (0u64, 0u64);

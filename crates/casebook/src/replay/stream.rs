@@ -26,6 +26,11 @@ pub(super) struct Stream {
     attempts: Vec<Attempt>,
     key: String,
     latest: Timestamp,
+    /// The time of the last upload that began, in streams that number none.
+    began: Timestamp,
+    /// The highest number of an upload so far.
+    highest: Option<i64>,
+    now: Timestamp,
 }
 
 /// The upload whose lines are coming in.
@@ -43,7 +48,8 @@ struct Open {
 }
 
 impl Stream {
-    pub(super) fn new(rules: Rules, default_branch: &str) -> Self {
+    /// Nothing may be later than `now`.
+    pub(super) fn new(rules: Rules, default_branch: &str, now: Timestamp) -> Self {
         Self {
             memory: Memory::new(rules),
             default_branch: default_branch.to_owned(),
@@ -56,6 +62,9 @@ impl Stream {
             attempts: Vec::new(),
             key: String::new(),
             latest: Timestamp(i64::MIN),
+            began: Timestamp(i64::MIN),
+            highest: None,
+            now,
         }
     }
 
@@ -66,6 +75,9 @@ impl Stream {
             text.split(" at line ").next().unwrap_or(&text).to_owned()
         })?;
         let at = time(&line.at)?;
+        if at > self.now {
+            return Err(format!("its time {} is in the future", line.at));
+        }
         if line.name.is_empty() {
             return Err("its name is empty".to_owned());
         }
@@ -85,6 +97,7 @@ impl Stream {
             return Err("it names no run".to_owned());
         }
         if !self.open.as_ref().is_some_and(|open| open.continues(&line)) {
+            self.check_order(&line, at)?;
             let open = self.begin(&line)?;
             self.flush();
             self.open = Some(open);
@@ -108,6 +121,24 @@ impl Stream {
         }
         let changes = &mut self.changes;
         self.memory.pass_time(until.unwrap_or(self.latest), |change| changes.push(change));
+    }
+
+    /// Uploads come in the order of their numbers; where they have none, in the order of their first times.
+    fn check_order(&mut self, line: &Line<'_>, at: Timestamp) -> Result<(), String> {
+        match (line.upload, self.highest) {
+            (Some(number), Some(highest)) if number <= highest => {
+                return Err(format!("it is out of order: upload {number} comes after upload {highest}"));
+            }
+            (Some(number), _) => self.highest = Some(number),
+            (None, _) if at < self.began => {
+                return Err(format!(
+                    "it is out of order: {} is before the upload that came before it",
+                    line.at
+                ));
+            }
+            (None, _) => self.began = at,
+        }
+        Ok(())
     }
 
     fn test(&mut self, line: &Line<'_>) -> Result<TestId, String> {

@@ -98,16 +98,30 @@ fn a_line_that_cannot_be_used_ends_it_unless_lenient() {
         "{\"at\":\"2026-01-01T00:00:00Z\",\"run\":\"k\",\"name\":\"t\",\"outcome\":\"green\"}",
         "{\"at\":\"2026-01-01T00:00:00Z\",\"name\":\"t\",\"outcome\":\"passed\"}",
         "{\"at\":\"2026-01-01T00:00:00Z\",\"name\":\"t\",\"mark\":\"odd\"}",
+        // Out of order, and in the future.
+        "{\"at\":\"2025-12-31T00:00:00Z\",\"run\":\"k\",\"name\":\"t\",\"outcome\":\"passed\"}",
+        "{\"at\":\"2226-01-01T00:00:00Z\",\"run\":\"k\",\"name\":\"t\",\"outcome\":\"passed\"}",
     ] {
-        let input = format!("{good}{bad}\n{good}");
+        let input = format!("{good}{bad}\n");
         let output = replay(&input, &[]);
         let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{bad}: {error}");
+        assert_eq!(output.status.code(), Some(2), "{bad}: {error}");
         assert!(error.starts_with("error: line 7 cannot be used: ") && error.lines().count() == 1, "{error}");
         let lenient = replay(&input, &["--lenient"]);
         assert!(lenient.status.success());
         assert_eq!(String::from_utf8(lenient.stderr).unwrap(), "skipped 1 lines that cannot be used\n");
     }
+    let number = |upload: i64| {
+        json!({"at": "2026-01-01T00:00:00Z", "run": format!("k{upload}"), "upload": upload, "name": "t", "outcome": "passed"})
+            .to_string()
+    };
+    let twice = replay(&[number(2), number(1)].join("\n"), &[]);
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(
+        String::from_utf8(twice.stderr)
+            .unwrap()
+            .starts_with("error: line 2 cannot be used: it is out of order")
+    );
     let missing = run(program(), &["replay", "/does/not/exist.ndjson"], "");
     assert_eq!(missing.status.code(), Some(1));
 }
