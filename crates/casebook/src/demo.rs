@@ -9,7 +9,7 @@ use casebook_app::{Anonymous, App, setup};
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::rollup::RollupCell;
 use casebook_model::run::Protocol;
-use casebook_storage::{DatabaseUrl, Store, executions, rollups, suites, tests};
+use casebook_storage::{DatabaseUrl, Store, rollups, suites, tests};
 use clap::Args;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -59,6 +59,7 @@ impl Demo {
         let window =
             rollups::Window { first_day: now().day() - 28, last_day: now().day(), branch_class: None };
         print!("{}", runtime.block_on(summary(&app, suite, window))?);
+        print!("{}", found(&address, &first.token)?);
         println!();
         if self.exit {
             // The server may have been stopped by a signal already.
@@ -106,19 +107,38 @@ fn fill(address: &str, token: &str, seed: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Most failing and slowest tests, and those that passed and failed on one commit.
+/// What the detector found, asked for like any other client would.
+fn found(address: &str, token: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    for (health, title) in [("flaky", "Flaky tests"), ("broken", "Broken tests")] {
+        let url = format!("{address}/api/casebook/v1/suites/default/default/tests?health={health}&limit=200");
+        let answer = ureq::get(&url).header("Authorization", &format!("Bearer {token}")).call();
+        let page: serde_json::Value = answer?.body_mut().read_json()?;
+        let mut tests: Vec<(f64, String)> = Vec::new();
+        for test in page["items"].as_array().into_iter().flatten() {
+            let member = |name: &str| test[name].as_str().unwrap_or_default();
+            let name = format!("{}::{}", member("class_name"), member("name"));
+            tests.push((test["failure_probability"].as_f64().unwrap_or(0.0), name));
+        }
+        tests.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        if tests.is_empty() {
+            continue;
+        }
+        text += &format!("\n{title} ({} found)\n", tests.len());
+        for (probability, name) in tests.iter().take(ROWS) {
+            text += &format!("  fails {:>5.1} % on good code  {name}\n", probability * 100.0);
+        }
+    }
+    Ok(text)
+}
+
+/// Most failing and slowest tests.
 async fn summary(app: &App, suite: SuiteId, window: rollups::Window) -> Result<String, Failure> {
     let text = app.read(move |db| {
         let cells = rollups::window(db, suite, window)?;
-        let mixed = executions::mixed_on_one_commit(db, suite, ROWS as i64)?;
         let failing = top(&cells, |cell| cell.failed as f64);
         let slowest = top(&cells, |cell| cell.duration_sum_us as f64 / cell.timed.max(1) as f64);
-        let ids: Vec<TestId> = failing
-            .iter()
-            .chain(&slowest)
-            .map(|(id, _)| *id)
-            .chain(mixed.iter().map(|(id, _)| *id))
-            .collect();
+        let ids: Vec<TestId> = failing.iter().chain(&slowest).map(|(id, _)| *id).collect();
         let mut names = std::collections::HashMap::new();
         for shown in tests::by_ids(db, suite, &ids, Protocol::Buildkite)? {
             names.insert(shown.test.id, format!("{}::{}", shown.scope, shown.name));
@@ -133,10 +153,6 @@ async fn summary(app: &App, suite: SuiteId, window: rollups::Window) -> Result<S
         for (id, cell) in &slowest {
             let average = cell.duration_sum_us as f64 / cell.timed.max(1) as f64 / 1e6;
             text += &format!("  {average:>7.3} s on average  {}\n", name(id));
-        }
-        text += "\nTests that passed and failed on one commit\n";
-        for (id, commits) in &mixed {
-            text += &format!("  on {commits:>2} commits  {}\n", name(id));
         }
         Ok(text)
     });

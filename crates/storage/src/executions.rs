@@ -14,15 +14,6 @@ pub(crate) const HISTORY: &str = "/* executions.history */ select run_id, test_i
      (select run_id from run /*+ run_by_time */ where suite_id = $1 order by started_at desc, run_id desc limit $3)";
 pub(crate) const OF_RUN: &str = "/* executions.of_run */ select run_id, test_id, attempt, upload_id, variant_id, instance, outcome, flags, \
      offset_ms, duration_us, external_hash from execution where suite_id = $1 and run_id = $2 order by test_id, attempt";
-const MIXED: &str = "/* executions.mixed */ select failed.test_id, count(*) from \
-       (select distinct failure.test_id, run.commit_sha from failure \
-        join run on run.suite_id = failure.suite_id and run.run_id = failure.run_id \
-        where failure.suite_id = $1 and failure.outcome in (1, 2) and run.commit_sha is not null) as failed \
-     where exists (select 1 from run as other \
-        join execution on execution.suite_id = other.suite_id and execution.run_id = other.run_id \
-        where other.suite_id = $1 and other.commit_sha = failed.commit_sha and execution.suite_id = $1 \
-        and execution.test_id = failed.test_id and execution.outcome = 0) \
-     group by failed.test_id order by count(*) desc, failed.test_id limit $2";
 
 /// The executions of a test in the newest `runs` runs of its suite, newest run first.
 ///
@@ -47,18 +38,6 @@ pub fn history(
 /// The database fails.
 pub fn of_run(db: &mut Db<'_>, suite: SuiteId, run: RunId) -> Result<Vec<Execution>, StorageError> {
     db.query(OF_RUN, values![suite.get(), run.get()], read)
-}
-
-/// Tests that passed and failed on one commit, with the number of such commits, most first.
-///
-/// # Errors
-/// The database fails.
-pub fn mixed_on_one_commit(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    most: i64,
-) -> Result<Vec<(TestId, i64)>, StorageError> {
-    db.query(MIXED, values![suite.get(), most], |row| Ok((TestId(row.get(0)?), row.get(1)?)))
 }
 
 pub(crate) fn read(row: &Row<'_>) -> Result<Execution, StorageError> {

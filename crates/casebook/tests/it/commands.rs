@@ -279,7 +279,7 @@ fn wrong_usage_ends_with_2() {
 fn heavy_demo_shows_what_it_found() {
     let output = run(program(), &["demo", "--exit", "--listen", "127.0.0.1:0"], "");
     let text = stdout(&output);
-    for title in ["Most failing tests", "Slowest tests", "Tests that passed and failed on one commit"] {
+    for title in ["Most failing tests", "Slowest tests", "Flaky tests"] {
         let list = text.split_once(title).unwrap_or_else(|| panic!("{title}: {text}")).1;
         let rows = list.lines().skip(1).take_while(|line| !line.is_empty()).count();
         assert!(rows > 0, "{title}: {text}");

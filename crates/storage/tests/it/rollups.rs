@@ -11,12 +11,7 @@ use casebook_storage::selection::{self, BranchFilter, Selection};
 use casebook_testkit::{TestDatabase, both_engines};
 use std::sync::atomic::AtomicBool;
 
-both_engines!(
-    roll_ups_equal_a_recount,
-    metrics_are_left_out,
-    history_is_newest_first,
-    mixed_outcomes_of_one_commit_are_found,
-);
+both_engines!(roll_ups_equal_a_recount, metrics_are_left_out, history_is_newest_first,);
 
 /// Numbers that look random and are always the same.
 fn scrambled(n: i64) -> i64 {
@@ -103,18 +98,4 @@ fn history_is_newest_first(database: &TestDatabase) {
     let places: Vec<_> = history.iter().map(|e| (e.id.run.get(), e.id.attempt)).collect();
     // Run 12 is the newest and has no result of the test; the six newest runs are 7 to 12.
     assert_eq!(places, [(11, 1), (11, 2), (9, 1), (9, 2), (7, 1), (7, 2)]);
-}
-
-fn mixed_outcomes_of_one_commit_are_found(database: &TestDatabase) {
-    use Outcome::{Failed, Passed};
-    let fixture = Fixture::new(database);
-    for (key, commit, a, b) in
-        [("1", "c1", Failed, Failed), ("2", "c1", Passed, Failed), ("3", "c2", Failed, Passed)]
-    {
-        fixture.record(&[fixture.upload(key).commit(commit).result("a", a).result("b", b).build()]);
-    }
-    fixture.record(&[fixture.upload("4").commit("c3").result("a", Failed).result("a", Passed).build()]);
-    fixture.record(&[fixture.upload("5").result("b", Failed).result("b", Passed).build()]);
-    let mixed = fixture.store.read(|db| executions::mixed_on_one_commit(db, fixture.suite, 10)).unwrap();
-    assert_eq!(mixed, [(TestId(1), 2)]);
 }
