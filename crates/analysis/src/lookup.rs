@@ -110,3 +110,21 @@ pub trait Lookup {
         since: Timestamp,
     ) -> Result<Vec<(TestId, Other)>, Self::Error>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_since_a_change_leave_out_days_long_before_it() {
+        use BranchClass::{Default, PullRequest};
+        let clock = Timestamp(100 * DAY_US);
+        let before = [(60, Default, 5), (80, Default, 7), (100, PullRequest, 2)];
+        let base = PassBase::at(clock, before);
+        assert_eq!(base, PassBase { from_day: Some(70), sums: [7, 0, 2] });
+        // Late passes of day 60 never count; those of day 80 do, and so do later days.
+        let after = [(60, Default, 9), (80, Default, 8), (100, PullRequest, 6), (120, Default, 3)];
+        assert_eq!(base.since(after), [4, 0, 4]);
+        assert_eq!(PassBase::default().since(before), [12, 0, 2]);
+    }
+}
