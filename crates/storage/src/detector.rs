@@ -32,6 +32,8 @@ const ADVANCE: &str = "/* detector.advance */ update detector_state set health =
      where suite_id = $1 and test_id = $2";
 pub(crate) const DUE: &str = "/* detector.due */ select suite_id, test_id, due_at from detector_state where due_at <= $1 \
      order by due_at, suite_id, test_id limit $2";
+const FORGET_DUE: &str =
+    "/* detector.forget_due */ update detector_state set due_at = null where suite_id = $1";
 const DUE_AT: &str =
     "/* detector.due_at */ select due_at from detector_state where suite_id = $1 and test_id = $2";
 const SINCE: &str =
@@ -175,6 +177,15 @@ pub fn put_state(
     let due_at = due_at.map(Timestamp::as_microseconds);
     let (health, since) = (health.0.code(), health.1.as_microseconds());
     db.execute(PUT_STATE, values![suite.get(), test.get(), health, since, due_at, body])?;
+    Ok(())
+}
+
+/// Forgets what is due in a suite that was deleted.
+///
+/// # Errors
+/// The database fails.
+pub fn forget_due(db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
+    db.execute(FORGET_DUE, values![suite.get()])?;
     Ok(())
 }
 

@@ -36,7 +36,13 @@ impl App {
                 }
             }
             for (suite, tests) in by_suite {
-                self.write(move |db| advance_tests(db, suite, &tests, now)).await?;
+                match self.write(move |db| advance_tests(db, suite, &tests, now)).await {
+                    // It was deleted, and its states are still being cleared away.
+                    Err(StorageError::NoSuchSuite) => {
+                        self.write(move |db| stored::forget_due(db, suite)).await?;
+                    }
+                    other => other?,
+                }
             }
         }
     }
@@ -49,7 +55,7 @@ fn advance_tests(
     now: Timestamp,
 ) -> Result<(), StorageError> {
     ingest::lock_suite(db, suite)?;
-    let Some(found) = suites::find_by_id(db, suite)? else { return Ok(()) };
+    let found = suites::find_by_id(db, suite)?.ok_or(StorageError::NoSuchSuite)?;
     let rules = Rules { detection: found.attributes.sensitivity, resolve: found.attributes.resolve_rule };
     for test in tests {
         advance_test(db, suite, *test, now, rules)?;
