@@ -1,7 +1,7 @@
 //! The detector behind the server: states are those of a replay, evidence and judgements are stored with the upload.
 
 use crate::setup::{Suite, program, start, text};
-use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines, run as run_program};
+use casebook_testkit::{Engine, TestDatabase, TestServer, Upload, both_engines, run as run_program};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -224,4 +224,29 @@ fn an_exported_suite_is_replayed_to_the_same_changes(database: &TestDatabase) {
     assert_eq!(found, expected);
     let table = server.succeed(&["export", "--suite", "acme/cart", "--format", "csv"]);
     assert_eq!(table.lines().count(), exported.lines().count() + 1);
+}
+
+/// On one engine, because only its file can be changed so easily.
+#[test]
+fn a_state_that_is_missing_or_wrong_is_told() {
+    let database = TestDatabase::new(Engine::Sqlite).unwrap();
+    let server = start(&database);
+    let suite = Suite::new(&server, "cart");
+    let now = now(&suite);
+    let _ = suite.upload(&flake(now, 1, 5));
+    let check = || server.command(&["check"]);
+    assert!(check().status.success());
+    let path = database.url().strip_prefix("sqlite:").unwrap();
+    let file = rusqlite::Connection::open(path).unwrap();
+    file.execute(
+        "update detector_state set body = cast(substr(body, 1, length(body) - 1) || x'07' as blob)",
+        [],
+    )
+    .unwrap();
+    assert_eq!(check().status.code(), Some(1));
+    file.execute("delete from detector_state", []).unwrap();
+    let told = check();
+    assert_eq!(told.status.code(), Some(1));
+    let line = String::from_utf8(told.stdout).unwrap();
+    assert!(line.lines().any(|line| line.starts_with("acme/cart") && line.ends_with("1 differ")), "{line}");
 }
