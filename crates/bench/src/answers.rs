@@ -42,7 +42,9 @@ pub(crate) fn measure(setting: &Setting, tests: usize, runs: usize) -> Result<()
     time("GET tests, 7 days, default branch", TIMES, &|_| format!("{suite}/tests?branch=main&per_page=100"))?;
     time("GET a test, 7 days", TIMES, &|number| format!("{suite}/tests/{}", test(number)))?;
     time("GET runs, first page", TIMES, &|_| format!("{suite}/runs?per_page=100"))?;
-    time("GET runs, last page", TIMES, &|_| format!("{suite}/runs?per_page=100&page={}", runs / 100))?;
+    time("GET runs, last page", TIMES, &|_| {
+        format!("{suite}/runs?per_page=100&page={}", (runs / 100).max(1))
+    })?;
     time("GET a run", TIMES, &|number| format!("{suite}/runs/{}", run(number)))?;
     time("GET failed executions of a run", TIMES, &|number| {
         format!("{suite}/runs/{}/failed_executions?per_page=100", run(number))
