@@ -7,6 +7,7 @@ pub mod dispositions;
 mod group_commit;
 pub mod metrics;
 pub mod passwords;
+pub mod reruns;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
@@ -27,6 +28,7 @@ use clock::Clock;
 use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
+use reruns::RerunLists;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use windows::Windows;
@@ -69,6 +71,7 @@ pub struct App {
     /// There are records of deleted suites to clear away.
     cleaning: Notify,
     windows: Windows,
+    rerun_lists: RerunLists,
     options: Options,
 }
 
@@ -97,6 +100,7 @@ impl App {
             reading,
             cleaning,
             windows: Windows::default(),
+            rerun_lists: RerunLists::default(),
             options,
         }))
     }

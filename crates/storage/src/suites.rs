@@ -38,6 +38,7 @@ const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_br
 const DELETE: &str = "/* suites.delete */ delete from suite where suite_id = $1";
 const DELETE_COUNTER: &str = "/* suites.delete_counter */ delete from suite_counter where suite_id = $1";
 const DELETE_TOKENS: &str = "/* suites.delete_tokens */ delete from token where suite_id = $1";
+const DELETE_ALIASES: &str = "/* suites.delete_aliases */ delete from suite_alias where suite_id = $1";
 const DELETE_ATTEMPTS: &str = "/* suites.delete_attempts */ delete from delivery_attempt where delivery_id in \
      (select delivery_id from delivery join webhook on webhook.webhook_id = delivery.webhook_id where webhook.suite_id = $1)";
 const DELETE_DELIVERIES: &str = "/* suites.delete_deliveries */ delete from delivery where webhook_id in \
@@ -196,7 +197,7 @@ pub fn of_check(
 /// # Errors
 /// The database fails.
 pub fn delete(db: &mut Db<'_>, id: SuiteId, home: SuiteId, now: Timestamp) -> Result<(), StorageError> {
-    for statement in [DELETE_TOKENS, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS] {
+    for statement in [DELETE_TOKENS, DELETE_ALIASES, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS] {
         db.execute(statement, values![id.get()])?;
     }
     db.execute(MOVE_USERS, values![id.get(), home.get()])?;
