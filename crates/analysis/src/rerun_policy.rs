@@ -65,7 +65,12 @@ pub fn most_reruns(q: f64) -> RerunPolicy {
         slip: at_least(passes, MOST_RERUNS, 1.0 - FAILS_WHEN_BROKEN),
     });
     let fits = |policy: &RerunPolicy| policy.passes == MOST_RERUNS || policy.slip <= SLIP;
-    policies.into_iter().find(fits).unwrap_or(RerunPolicy { reruns: MOST_RERUNS, passes: 1, false_red: q, slip: 1.0 })
+    policies.into_iter().find(fits).unwrap_or(RerunPolicy {
+        reruns: MOST_RERUNS,
+        passes: 1,
+        false_red: q,
+        slip: 1.0,
+    })
 }
 
 /// The policy for a test of which `state` is known: for the bound under which its failure probability lies with 80 %.

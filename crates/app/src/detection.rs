@@ -94,8 +94,7 @@ fn fold(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>) -> Result<(), Sto
     let done = detector::fold(&mut held.suite, &upload, held.rules, &mut lookup)?;
     let bases = lookup.bases(&done, held.suite.clock())?;
     held.changed = true;
-    let cause =
-        Cause { suite: step.suite, at: step.at, upload: Some(step.upload), commit: step.commit };
+    let cause = Cause { suite: step.suite, at: step.at, upload: Some(step.upload), commit: step.commit };
     store(db, &cause, &done, &bases)?;
     for change in &done.tests {
         let base = bases.get(&change.test).copied().unwrap_or_default();
@@ -173,9 +172,8 @@ fn store(
         let base = bases.get(&change.test).copied().unwrap_or_default();
         store_test(db, cause, change, &states::pack(&change.state, &base))?;
     }
-    let told = |episode: &EpisodeChange| {
-        episode.opened_now || episode.announced_now || episode.ended.is_some()
-    };
+    let told =
+        |episode: &EpisodeChange| episode.opened_now || episode.announced_now || episode.ended.is_some();
     if done.tests.iter().flat_map(|change| &change.episodes).any(told) {
         policies::changed(db, suite)?;
     }

@@ -64,10 +64,10 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Whether it is to be run again when it fails.
+    /// Whether clients that know dispositions treat it differently from other tests.
     #[must_use]
-    pub const fn is_rerun(&self) -> bool {
-        self.last_run_counts.max_runs() > 1 || self.counts.max_runs() > 1
+    pub fn is_told(&self) -> bool {
+        self.counts.max_runs() > 1 || self.disposition != Disposition::Active
     }
 }
 
@@ -118,6 +118,33 @@ impl App {
         let (app, now) = (Arc::clone(self), self.now());
         self.read(move |db| app.rerun_lists.get(db, &suite, now)).await
     }
+
+    /// The run counts of the suite's flaky tests, if somebody has set them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn suite_policy(&self, suite: SuiteId) -> Result<Option<RunCounts>, StorageError> {
+        self.read(move |db| policies::of_suite(db, suite)).await
+    }
+
+    /// Sets the run counts of a test, or without one of the flaky tests of the suite; without counts the history says them
+    /// again.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn set_policy(
+        &self,
+        suite: SuiteId,
+        test: Option<TestId>,
+        counts: Option<RunCounts>,
+    ) -> Result<(), StorageError> {
+        let now = self.now();
+        self.write(move |db| match counts {
+            Some(counts) => policies::set(db, suite, test, counts, now),
+            None => policies::clear(db, suite, test).map(drop),
+        })
+        .await
+    }
 }
 
 /// A test under suspicion or known to be flaky.
@@ -167,7 +194,9 @@ fn make(
                 ending: ending(&identity.class_name, others).to_owned(),
                 identity,
                 opened_at: flaky.map(|open| open.episode.opened_at),
-                last_run_counts: wanted.or(measured.get(&id).map(|measured| measured.counts)).unwrap_or(RunCounts::ONCE),
+                last_run_counts: wanted
+                    .or(measured.get(&id).map(|measured| measured.counts))
+                    .unwrap_or(RunCounts::ONCE),
                 counts: wanted.or(flaky.map(|open| computed(&open.state))).unwrap_or(RunCounts::ONCE),
                 disposition: decided.map_or(Disposition::Active, |decided| decided.disposition),
                 reason: decided.and_then(|decided| decided.reason.clone()),
@@ -239,7 +268,8 @@ mod tests_of_endings {
     #[test]
     fn an_ending_tells_a_class_from_its_namesakes() {
         let among = |class_name: &'static str, others: &[&str]| {
-            let all: Vec<String> = others.iter().chain(&[class_name]).map(|text| (*text).to_owned()).collect();
+            let all: Vec<String> =
+                others.iter().chain(&[class_name]).map(|text| (*text).to_owned()).collect();
             ending(class_name, &all)
         };
         assert_eq!(among("tests.test_x", &[]), "test_x");

@@ -3,10 +3,10 @@
 use crate::Failure;
 use crate::database::{self, Database};
 use casebook_app::detection::{self, Exported, ExportedMark, Item};
+use casebook_model::key::hex;
 use casebook_model::suite::SuiteName;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
@@ -60,12 +60,7 @@ impl Export {
 }
 
 fn signature(execution: &Exported) -> Option<String> {
-    let key = execution.signature.as_ref()?;
-    Some(key.iter().fold(String::with_capacity(32), |mut text, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    execution.signature.as_ref().map(hex)
 }
 
 fn line(execution: &Exported) -> serde_json::Value {

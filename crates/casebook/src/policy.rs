@@ -30,7 +30,14 @@ struct Target {
     #[arg(long, value_name = "ORG/SUITE", env = "CASEBOOK_SUITE", value_parser = SuiteName::parse)]
     suite: SuiteName,
     /// Class name of the test
-    #[arg(long, value_name = "CLASS", env = "CASEBOOK_CLASS_NAME", default_value = "", allow_hyphen_values = true, requires = "name")]
+    #[arg(
+        long,
+        value_name = "CLASS",
+        env = "CASEBOOK_CLASS_NAME",
+        default_value = "",
+        allow_hyphen_values = true,
+        requires = "name"
+    )]
     class_name: String,
     /// Name of the test [default: every flaky test of the suite]
     #[arg(long, value_name = "NAME", env = "CASEBOOK_NAME", allow_hyphen_values = true)]

@@ -32,7 +32,13 @@ struct MarkArguments {
     #[arg(long, value_name = "ORG/SUITE", env = "CASEBOOK_SUITE", value_parser = SuiteName::parse)]
     suite: SuiteName,
     /// Class name of the test
-    #[arg(long, value_name = "CLASS", env = "CASEBOOK_CLASS_NAME", default_value = "", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "CLASS",
+        env = "CASEBOOK_CLASS_NAME",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
     class_name: String,
     /// Name of the test
     #[arg(long, value_name = "NAME", env = "CASEBOOK_NAME", allow_hyphen_values = true)]
@@ -68,8 +74,11 @@ pub(crate) fn find(store: &Store, suite: SuiteId, class_name: &str, name: &str) 
     let identity = Identity { class_name: class_name.to_owned(), name: name.to_owned() };
     let found = store.read(|db| tests::find_by_identity(db, suite, &identity))?;
     found.ok_or_else(|| {
-        format!("the suite has no test {}: give --class-name and --name as reports do", shown(class_name, name))
-            .into()
+        format!(
+            "the suite has no test {}: give --class-name and --name as reports do",
+            shown(class_name, name)
+        )
+        .into()
     })
 }
 

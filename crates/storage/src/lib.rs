@@ -13,6 +13,7 @@ mod migrate;
 mod pool;
 mod store;
 
+pub mod aliases;
 pub mod installation;
 pub mod organizations;
 pub mod ownership;

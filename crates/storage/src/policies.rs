@@ -8,9 +8,12 @@ use casebook_model::policy::RunCounts;
 use casebook_model::time::Timestamp;
 
 const VERSION: &str = "/* policies.version */ select policy_version from suite_counter where suite_id = $1";
-const CHANGED: &str = "/* policies.changed */ update suite_counter set policy_version = policy_version + 1 where suite_id = $1";
-const OF_TESTS: &str = "/* policies.of_tests */ select max_runs, min_passes, test_id from test_policy where suite_id = $1";
-const OF_SUITE: &str = "/* policies.of_suite */ select max_runs, min_passes from suite_policy where suite_id = $1";
+const CHANGED: &str =
+    "/* policies.changed */ update suite_counter set policy_version = policy_version + 1 where suite_id = $1";
+const OF_TESTS: &str =
+    "/* policies.of_tests */ select max_runs, min_passes, test_id from test_policy where suite_id = $1";
+const OF_SUITE: &str =
+    "/* policies.of_suite */ select max_runs, min_passes from suite_policy where suite_id = $1";
 const SET_OF_TEST: &str = "/* policies.set_of_test */ insert into test_policy (suite_id, test_id, max_runs, min_passes, decided_at) \
      values ($1, $2, $3, $4, $5) on conflict (suite_id, test_id) do update set max_runs = excluded.max_runs, \
      min_passes = excluded.min_passes, decided_at = excluded.decided_at";
@@ -68,9 +71,7 @@ pub fn set(
 ) -> Result<(), StorageError> {
     let (max_runs, min_passes, now) = (counts.max_runs(), counts.min_passes(), now.as_microseconds());
     match test {
-        Some(test) => {
-            db.execute(SET_OF_TEST, values![suite.get(), test.get(), max_runs, min_passes, now])?
-        }
+        Some(test) => db.execute(SET_OF_TEST, values![suite.get(), test.get(), max_runs, min_passes, now])?,
         None => db.execute(SET_OF_SUITE, values![suite.get(), max_runs, min_passes, now])?,
     };
     changed(db, suite)

@@ -49,6 +49,8 @@ const MOVE_USERS: &str =
     "/* suites.move_users */ update user_account set home_suite_id = $2 where home_suite_id = $1";
 const ENTER_REMOVAL: &str =
     "/* suites.enter_removal */ insert into suite_removal (suite_id, removed_at) values ($1, $2)";
+const OF_ORGANIZATION: &str =
+    select!("suites.of_organization", "where suite.organization_id = $1 order by suite.suite_id");
 const OF_REPOSITORY: &str = select!(
     "suites.of_repository",
     "where suite.organization_id = $1 and suite.repository = $2 order by suite.suite_id"
@@ -92,6 +94,14 @@ pub fn find_default(
 /// The database fails.
 pub fn list(db: &mut Db<'_>) -> Result<Vec<Suite>, StorageError> {
     db.query(LIST, &[], read)
+}
+
+/// The suites of an organization, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub fn of_organization(db: &mut Db<'_>, organization: OrganizationId) -> Result<Vec<Suite>, StorageError> {
+    db.query(OF_ORGANIZATION, values![organization.get()], read)
 }
 
 /// Makes a suite. Runs inside a transaction.
@@ -197,7 +207,9 @@ pub fn of_check(
 /// # Errors
 /// The database fails.
 pub fn delete(db: &mut Db<'_>, id: SuiteId, home: SuiteId, now: Timestamp) -> Result<(), StorageError> {
-    for statement in [DELETE_TOKENS, DELETE_ALIASES, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS] {
+    for statement in
+        [DELETE_TOKENS, DELETE_ALIASES, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS]
+    {
         db.execute(statement, values![id.get()])?;
     }
     db.execute(MOVE_USERS, values![id.get(), home.get()])?;

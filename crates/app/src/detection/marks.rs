@@ -1,6 +1,7 @@
 //! What people say of tests, folded like an upload: at its place in the order, under the suite's lock.
 
 use super::{Cause, states, store, tick};
+use crate::App;
 use casebook_analysis::detector::decide;
 use casebook_analysis::health::Rules;
 use casebook_analysis::lookup::{PassBase, Passes};
@@ -12,6 +13,17 @@ use casebook_model::time::Timestamp;
 use casebook_storage::detector::StoredSuite;
 use casebook_storage::{Db, StorageError, detector as stored, ingest, marks, suites};
 use std::collections::HashMap;
+
+impl App {
+    /// Marks a test of `suite`.
+    ///
+    /// # Errors
+    /// The database fails, or there is no such suite any more.
+    pub async fn mark(&self, suite: SuiteId, test: TestId, said: Mark) -> Result<(), StorageError> {
+        let now = self.now();
+        self.write(move |db| mark(db, suite, test, said, now)).await
+    }
+}
 
 /// The mark as the fold takes it.
 pub(super) const fn decision(mark: Mark) -> Decision {

@@ -38,9 +38,9 @@ pub(super) fn measure(
     let mut commits = None;
     for (test, open) in open {
         let last_evidence_at = open.episode.last_evidence_at;
-        let known = old.and_then(|old| old.get(test)).filter(|known| {
-            known.last_evidence_at == last_evidence_at && now < known.at.plus(GOOD_FOR_US)
-        });
+        let known = old
+            .and_then(|old| old.get(test))
+            .filter(|known| known.last_evidence_at == last_evidence_at && now < known.at.plus(GOOD_FOR_US));
         if let Some(known) = known {
             measured.insert(*test, *known);
             continue;
