@@ -60,8 +60,9 @@ pub fn each_entry<R: Read + Seek, E: From<NotUnpacked>>(
 fn check_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<(), NotUnpacked> {
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
-        if entry.enclosed_name().is_none() {
-            let name: String = entry.name().map_err(damaged)?.chars().take(200).collect();
+        let name = entry.name().map_err(damaged)?;
+        if leads_elsewhere(&name) {
+            let name: String = name.chars().take(200).collect();
             let sentence = format!("the archive names a file outside of itself: {name:?}");
             return Err(NotUnpacked::Refused(sentence));
         }
@@ -72,6 +73,13 @@ fn check_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<(), NotUnp
         }
     }
     Ok(())
+}
+
+/// Whether a name is absolute, climbs out of its folder, or is none on some system.
+fn leads_elsewhere(name: &str) -> bool {
+    let mut parts = name.split(['/', '\\']);
+    let drive = name.as_bytes().get(1) == Some(&b':');
+    name.starts_with(['/', '\\']) || drive || name.contains('\0') || parts.any(|part| part == "..")
 }
 
 /// An entry as far as the archive may be unpacked.
