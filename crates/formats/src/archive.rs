@@ -51,7 +51,7 @@ pub fn each_entry<R: Read + Seek, E: From<NotUnpacked>>(
         let mut limited = Limited { entry, left: &mut left, most };
         visit(&name, &mut limited)?;
         // What the visitor left unread counts too, and is checked.
-        io::copy(&mut limited, &mut io::sink()).map_err(refused)?;
+        io::copy(&mut limited, &mut io::sink()).map_err(|error| NotUnpacked::of_entry(&error))?;
     }
     Ok(())
 }
@@ -104,25 +104,20 @@ impl<R: Read> Read for Limited<'_, R> {
 #[error("the archive holds more than {0} bytes")]
 struct TooMuch(u64);
 
-/// Why an entry could not be read to its end.
-pub(crate) fn refused(error: io::Error) -> NotUnpacked {
-    NotUnpacked::Refused(match error.get_ref() {
-        Some(cause) if cause.is::<TooMuch>() => cause.to_string(),
-        _ => format!("the archive is damaged: {error}"),
-    })
-}
-
 fn damaged(error: ZipError) -> NotUnpacked {
     match error {
-        ZipError::Io(error) => refused(error),
+        ZipError::Io(error) => NotUnpacked::of_entry(&error),
         error => NotUnpacked::Refused(format!("the archive cannot be read: {error}")),
     }
 }
 
 impl NotUnpacked {
-    /// What reading an entry failed with, if its archive is to blame.
+    /// Why reading an entry to its end failed.
     #[must_use]
-    pub fn of_entry(error: io::Error) -> Self {
-        refused(error)
+    pub fn of_entry(error: &io::Error) -> Self {
+        Self::Refused(match error.get_ref() {
+            Some(cause) if cause.is::<TooMuch>() => cause.to_string(),
+            _ => format!("the archive is damaged: {error}"),
+        })
     }
 }

@@ -333,8 +333,8 @@ fn marks_take_part_in_a_replay(database: &TestDatabase) {
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     let last = |name: &str| {
         let lines = String::from_utf8(replayed.stdout.clone()).unwrap();
-        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["name"] == name).last().map(|line| text(&line, "to"))
+        let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.rfind(|line| line["name"] == name).map(|line| text(&line, "to"))
     };
     let health = |name: &str| {
         let path = format!("/api/casebook/v1/suites/acme/cart/tests/{}", test_id(&suite, name));

@@ -200,7 +200,7 @@ fn an_archive_is_read_to_its_last_folder(database: &TestDatabase) {
     let form = Form::new().file("file[]", "c.xml", &c).file(
         "file[]",
         "more.zip",
-        &archive(&[("d.xml", junit(&[("Cart", "d", false)]).as_bytes())]),
+        archive(&[("d.xml", junit(&[("Cart", "d", false)]).as_bytes())]),
     );
     accepted(send_reports(&server, &suite.upload_token, &[], &form));
     assert_eq!(suite.tests().len(), 4);
