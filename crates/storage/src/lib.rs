@@ -21,8 +21,10 @@ pub mod tokens;
 pub mod users;
 
 pub mod catalog;
+pub mod deliveries;
 pub mod detector;
 pub mod dispositions;
+pub mod events;
 pub mod executions;
 pub mod failures;
 pub mod hot_reads;
@@ -35,6 +37,7 @@ pub mod selection;
 pub mod stream;
 pub mod tests;
 pub mod uploads;
+pub mod webhooks;
 
 pub use db::Db;
 pub use error::StorageError;
