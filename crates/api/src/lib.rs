@@ -7,9 +7,13 @@ mod page;
 mod problem;
 mod test;
 mod upload;
+mod webhook;
 
 pub use failure::{Failure, Judgement};
 pub use page::Page;
 pub use problem::ProblemDocument;
 pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};
+pub use webhook::{
+    CreatedWebhook, Delivery, DeliveryAttempt, DeliveryDetail, NewWebhook, Webhook, WebhookChange,
+};

@@ -11,6 +11,7 @@ mod source;
 mod states;
 mod tick;
 
+use crate::webhooks::outbox::{Happening, Outbox};
 use casebook_analysis::detector::{self, EvidenceChange, Step, TestChange};
 use casebook_analysis::health::{EpisodeChange, Rules};
 use casebook_analysis::upload::{Attempt, Upload};
@@ -32,12 +33,13 @@ pub(crate) use states::Detector;
 /// Folds the uploads of one transaction.
 pub(crate) struct Detection<'a> {
     detector: &'a Detector,
+    outbox: &'a Outbox,
     held: Option<Held>,
 }
 
 impl<'a> Detection<'a> {
-    pub(crate) const fn new(detector: &'a Detector) -> Self {
-        Self { detector, held: None }
+    pub(crate) const fn new(detector: &'a Detector, outbox: &'a Outbox) -> Self {
+        Self { detector, outbox, held: None }
     }
 }
 
@@ -51,7 +53,7 @@ impl Fold for Detection<'_> {
 
     fn fold(&mut self, db: &mut Db<'_>, step: &FoldStep<'_>) -> Result<(), StorageError> {
         match &mut self.held {
-            Some(held) => fold(db, held, step),
+            Some(held) => fold(db, held, self.outbox, step),
             None => Ok(()),
         }
     }
@@ -64,7 +66,7 @@ impl Fold for Detection<'_> {
     }
 }
 
-fn fold(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>) -> Result<(), StorageError> {
+fn fold(db: &mut Db<'_>, held: &mut Held, outbox: &Outbox, step: &FoldStep<'_>) -> Result<(), StorageError> {
     let executions = step.executions.iter().filter(|execution| counts(execution)).count() as u64;
     if executions == 0 {
         return Ok(());
@@ -90,6 +92,7 @@ fn fold(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>) -> Result<(), Sto
     let bases = lookup.bases(&done, held.suite.clock())?;
     held.changed = true;
     store(db, held, step, &done, bases)?;
+    tell(db, outbox, step, &done)?;
     judge(db, held, step, &done)
 }
 
@@ -194,6 +197,25 @@ fn stored_episode(episode: &EpisodeChange) -> StoredEpisode {
     let EpisodeChange { number, opened_at, announced_at, announced_now: _, last_evidence_at, ended } =
         *episode;
     StoredEpisode { number: i64::from(number), opened_at, announced_at, last_evidence_at, ended }
+}
+
+/// Tells webhooks of episodes that were announced or ended; their evidence is stored by now.
+fn tell(db: &mut Db<'_>, outbox: &Outbox, step: &FoldStep<'_>, done: &Step) -> Result<(), StorageError> {
+    let commit = step.commit.map(casebook_model::name::Commit::as_str);
+    for test in &done.tests {
+        for change in &test.episodes {
+            let happening = Happening {
+                suite: step.suite,
+                test: test.test,
+                change: *change,
+                commit,
+                now: step.received_at,
+                notify: step.notify,
+            };
+            outbox.tell(db, &happening)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores what is to be thought of each failing execution of the upload.

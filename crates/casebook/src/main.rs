@@ -16,6 +16,7 @@ mod suite;
 mod token;
 mod upload;
 mod user;
+mod webhook;
 
 use casebook_storage::InvalidDatabaseUrl;
 use clap::{Parser, Subcommand};
@@ -57,6 +58,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Make, change, list and remove users
     User(user::UserCommand),
+    /// Make, list, try and remove webhooks, and look after their deliveries
+    Webhook(webhook::WebhookCommand),
     /// Write the executions of a suite, for casebook replay or as a table
     Export(export::Export),
     /// Fold every stored upload again, and compare the detector's states
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::Webhook(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Openapi(command) => command.run(),

@@ -141,7 +141,9 @@ mod tests {
         assert!(EventKind::ALL.iter().all(|kind| all.includes(*kind)));
         let resolved = Subscription::parse(["resolved_flaky_test", "resolved_flaky_test"]).unwrap();
         assert_eq!(resolved.to_string(), "resolved_flaky_test");
-        assert!(resolved.includes(EventKind::ResolvedFlakyTest) && !resolved.includes(EventKind::NewFlakyTest));
+        assert!(
+            resolved.includes(EventKind::ResolvedFlakyTest) && !resolved.includes(EventKind::NewFlakyTest)
+        );
         for wrong in ["test", "", "new-flaky-test"] {
             assert!(Subscription::parse([wrong]).is_err(), "{wrong}");
         }

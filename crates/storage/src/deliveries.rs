@@ -33,14 +33,15 @@ const NEXT_DUE: &str = "/* deliveries.next_due */ select min(case when lease_unt
 const CLAIMABLE: &str = "/* deliveries.claimable */ select delivery_id from delivery where state = 1 and webhook_id = $1 \
      and next_attempt_at <= $2 and (lease_until is null or lease_until <= $2) \
      order by next_attempt_at, delivery_id limit $3 for update skip locked";
-const CLAIM: &str =
-    "/* deliveries.claim */ update delivery set lease_token = $2, lease_until = $3 where delivery_id = any($1)";
+const CLAIM: &str = "/* deliveries.claim */ update delivery set lease_token = $2, lease_until = $3 where delivery_id = any($1)";
 const CLAIMED: &str = "/* deliveries.claimed */ select delivery.delivery_id, webhook.webhook_id, webhook.suite_id, webhook.url, webhook.secret, \
      delivery.body, delivery.attempts, delivery.most_attempts, event.kind from delivery \
      join webhook on webhook.webhook_id = delivery.webhook_id join event on event.event_id = delivery.event_id \
      where delivery.delivery_id = any($1) order by delivery.next_attempt_at, delivery.delivery_id";
-const FINISH: &str = "/* deliveries.finish */ update delivery set state = $3, next_attempt_at = $4, attempts = attempts + 1, \
-     lease_token = null, lease_until = null where delivery_id = $1 and lease_token = $2 returning attempts";
+const LEFT: &str = "/* deliveries.left */ select most_attempts - attempts from delivery where delivery_id = $1 and lease_token = $2 \
+     for update";
+const FINISH: &str = "/* deliveries.finish */ update delivery set state = $2, next_attempt_at = $3, attempts = attempts + 1, \
+     lease_token = null, lease_until = null where delivery_id = $1 returning attempts";
 const INSERT_ATTEMPT: &str = "/* deliveries.insert_attempt */ insert into delivery_attempt \
      (delivery_id, attempt, at, status, error, duration_us) values ($1, $2, $3, $4, $5, $6)";
 const AGAIN: &str = "/* deliveries.again */ update delivery set state = 1, next_attempt_at = $2, most_attempts = attempts + $3 \
@@ -181,26 +182,37 @@ fn claimed(db: &mut Db<'_>, ids: &[i64]) -> Result<Vec<Claimed>, StorageError> {
     })
 }
 
-/// Records an attempt, whose number is given here, and what follows from it; false if the lease was lost meanwhile, and then
-/// nothing is recorded. Runs inside a transaction that has locked the webhook.
+/// Attempts that are left to a claimed delivery, the present one included; none if the claim was lost to somebody else. Runs
+/// inside the transaction that ends the claim.
+///
+/// # Errors
+/// The database fails.
+pub fn attempts_left(
+    db: &mut Db<'_>,
+    id: DeliveryId,
+    token: &LeaseToken,
+) -> Result<Option<i64>, StorageError> {
+    db.find(LEFT, values![id.get(), token], |row| row.get(0))
+}
+
+/// Records an attempt, which gets its number here, and what follows from it, and ends the claim. Runs inside a transaction
+/// that has locked the webhook and asked for [`attempts_left`].
 ///
 /// # Errors
 /// The database fails.
 pub fn finish(
     db: &mut Db<'_>,
     id: DeliveryId,
-    token: &LeaseToken,
     state: DeliveryState,
     next: Option<Timestamp>,
     attempt: &DeliveryAttempt,
-) -> Result<bool, StorageError> {
+) -> Result<(), StorageError> {
     let next = next.map(Timestamp::as_microseconds);
-    let values = values![id.get(), token, state.code(), next];
-    let Some(number) = db.find(FINISH, values, |row| row.get::<i64>(0))? else { return Ok(false) };
+    let number: i64 = db.get(FINISH, values![id.get(), state.code(), next], |row| row.get(0))?;
     let DeliveryAttempt { number: _, at, status, error, duration_us } = attempt;
     let (at, error) = (at.as_microseconds(), error.as_deref());
     db.execute(INSERT_ATTEMPT, values![id.get(), number, at, *status, error, *duration_us])?;
-    Ok(true)
+    Ok(())
 }
 
 /// Makes a delivery due at `now` with `attempts` more attempts, however far it is.

@@ -41,5 +41,5 @@ pub mod webhooks;
 
 pub use db::Db;
 pub use error::StorageError;
-pub use store::{DatabaseUrl, Engine, InvalidDatabaseUrl, Store};
+pub use store::{DatabaseUrl, Engine, Failure, InvalidDatabaseUrl, Store};
 pub use value::{Column, Row, Value};

@@ -14,6 +14,8 @@ pub(crate) enum ApiError {
     BadRequest(String),
     /// 404.
     NotFound(&'static str),
+    /// 503.
+    Unavailable(&'static str),
     /// As access says.
     Denied(Denied),
     /// 500; the cause is logged, never shown.
@@ -40,6 +42,7 @@ impl IntoResponse for ApiError {
         let (status, detail) = match self {
             Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail),
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, detail.to_owned()),
+            Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, detail.to_owned()),
             Self::Denied(denied) => {
                 let status = match denied {
                     Denied::Unknown => StatusCode::UNAUTHORIZED,

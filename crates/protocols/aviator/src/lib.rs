@@ -1,0 +1,3 @@
+//! Aviator TestDeck and FlakyBot.
+
+pub mod webhook;
