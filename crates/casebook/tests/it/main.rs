@@ -36,6 +36,7 @@ mod tests_list;
 mod upload_command;
 mod upload_contract;
 mod upload_limits;
+mod webhook_commands;
 mod webhook_retries;
 mod webhooks;
 mod wrong_passwords;
