@@ -4,6 +4,7 @@
 
 mod failure;
 mod page;
+mod policy;
 mod problem;
 mod test;
 mod upload;
@@ -11,6 +12,7 @@ mod webhook;
 
 pub use failure::{Failure, Judgement};
 pub use page::Page;
+pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;
 pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};

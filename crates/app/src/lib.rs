@@ -1,12 +1,14 @@
 //! What Casebook does, whoever asks: every protocol, page and command makes the same calls.
 
 pub mod access;
+pub mod checks;
 pub mod clock;
 pub mod detection;
 pub mod dispositions;
 mod group_commit;
 pub mod metrics;
 pub mod passwords;
+pub mod reruns;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
@@ -21,6 +23,7 @@ mod cancel;
 mod windows;
 
 use attempts::Attempts;
+use casebook_model::id::{SuiteId, TestId};
 use casebook_model::public_id::{PublicIdKey, Subject};
 use casebook_model::time::Timestamp;
 use casebook_storage::{Db, Store, catalog::Catalogs};
@@ -28,6 +31,7 @@ use clock::Clock;
 use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
+use reruns::RerunLists;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use webhooks::Webhooks;
@@ -74,6 +78,7 @@ pub struct App {
     cleaning: Notify,
     windows: Windows,
     webhooks: Arc<Webhooks>,
+    rerun_lists: RerunLists,
     options: Options,
 }
 
@@ -108,6 +113,7 @@ impl App {
             cleaning,
             windows: Windows::default(),
             webhooks: Arc::new(webhooks),
+            rerun_lists: RerunLists::default(),
             options,
         }))
     }
@@ -128,6 +134,18 @@ impl App {
     #[must_use]
     pub fn subject(&self, public_id: &str) -> Option<Subject> {
         self.ids.decode(public_id)
+    }
+
+    /// The number of a test's page.
+    #[must_use]
+    pub fn test_number(&self, suite: SuiteId, test: TestId) -> i64 {
+        self.ids.test_number(suite, test)
+    }
+
+    /// The test whose page has that number, if it exists.
+    #[must_use]
+    pub fn test_of_number(&self, number: i64) -> Option<(SuiteId, TestId)> {
+        self.ids.test_of_number(number)
     }
 
     /// A public id as GraphQL writes it: base64 of kind, three dashes and id.

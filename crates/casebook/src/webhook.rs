@@ -156,7 +156,7 @@ impl WebhookCommand {
 
 impl Database {
     /// The database, and the webhooks in it.
-    fn webhooks(&self, settings: &Settings) -> Result<(Arc<Store>, Webhooks), Failure> {
+    pub(crate) fn webhooks(&self, settings: &Settings) -> Result<(Arc<Store>, Webhooks), Failure> {
         let store = Arc::new(self.open()?);
         let webhooks = Webhooks::new(Arc::clone(&store), settings, Clock::System)?;
         Ok((store, webhooks))

@@ -9,6 +9,8 @@ use axum::routing::MethodRouter;
 pub enum Needs {
     /// Nothing: it is open to all.
     Nothing,
+    /// Any valid credential.
+    Any,
     /// Sending results to the credential's own suite.
     Upload,
     /// Reading the suite or organization in the path.

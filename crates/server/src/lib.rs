@@ -5,6 +5,7 @@ mod client_address;
 mod fallback;
 mod health;
 mod observe;
+mod test_case;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -41,7 +42,7 @@ pub struct Options {
 
 /// Every address that a protocol answers at, and what it needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    casebook_buildkite::surface().chain(api::surface())
+    casebook_buildkite::surface().chain(casebook_aviator::surface()).chain(api::surface())
 }
 
 /// The whole surface of the server.
@@ -52,8 +53,10 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .route("/flaky/test_case/{number}", get(test_case::find))
         .with_state(Arc::clone(app))
         .merge(api::router(app))
+        .merge(casebook_aviator::router(Arc::clone(app), bodies.clone()))
         .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)

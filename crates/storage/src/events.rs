@@ -11,8 +11,6 @@ const INSERT: &str = "/* events.insert */ insert into event (suite_id, test_id, 
      values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning event_id";
 const ANNOUNCED: &str = "/* events.announced */ select at, notified from event \
      where suite_id = $1 and test_id = $2 and episode = $3 and kind = 1";
-const EVIDENCE_RUNS: &str = "/* events.evidence_runs */ select count(distinct run_id) from evidence \
-     where suite_id = $1 and test_id = $2 and at > $3 and at <= $4";
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,19 +50,4 @@ pub fn announced(
 ) -> Result<Option<(Timestamp, bool)>, StorageError> {
     let values = values![suite.get(), test.get(), episode];
     db.find(ANNOUNCED, values, |row| Ok((Timestamp(row.get(0)?), row.flag(1)?)))
-}
-
-/// How many runs gave evidence about a test after `after`, up to `until`: the occurrences that an event tells.
-///
-/// # Errors
-/// The database fails.
-pub fn evidence_runs(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    test: TestId,
-    after: Timestamp,
-    until: Timestamp,
-) -> Result<i64, StorageError> {
-    let (after, until) = (after.as_microseconds(), until.as_microseconds());
-    db.get(EVIDENCE_RUNS, values![suite.get(), test.get(), after, until], |row| row.get(0))
 }

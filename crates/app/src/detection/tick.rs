@@ -9,7 +9,7 @@ use casebook_analysis::health::Rules;
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::time::Timestamp;
 use casebook_storage::detector::HealthChange;
-use casebook_storage::{Db, StorageError, detector as stored, ingest, suites};
+use casebook_storage::{Db, StorageError, detector as stored, ingest, policies, suites};
 use std::sync::Arc;
 
 /// Tests that are looked at in one transaction.
@@ -69,7 +69,7 @@ fn advance_tests(
     Ok(())
 }
 
-fn advance_test(
+pub(super) fn advance_test(
     db: &mut Db<'_>,
     outbox: &Outbox,
     suite: SuiteId,
@@ -94,6 +94,7 @@ fn advance_test(
         }
         if let Some(episode) = ended {
             stored::put_episode(db, suite, test, &stored_episode(&episode), None)?;
+            policies::changed(db, suite)?;
             let (change, notify) = (episode, true);
             outbox.tell(db, &Happening { suite, test, change, commit: None, now, notify })?;
         }

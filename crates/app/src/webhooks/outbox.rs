@@ -11,7 +11,7 @@ use casebook_model::time::{DAY_US, Timestamp};
 use casebook_model::webhook::{EventKind, Webhook};
 use casebook_storage::deliveries::{self, NewDelivery};
 use casebook_storage::events::{self, NewEvent};
-use casebook_storage::{Db, StorageError, suites, tests, webhooks};
+use casebook_storage::{Db, StorageError, detector, suites, tests, webhooks};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
@@ -107,7 +107,10 @@ impl Outbox {
         let found = suites::find_by_id(db, suite)?.zip(tests::find(db, suite, test, Protocol::Aviator)?);
         let Some((suite, shown)) = found else { return Ok(()) };
         let last_24_hours = match kind {
-            EventKind::NewFlakyTest => events::evidence_runs(db, suite.id, test, now.plus(-DAY_US), now)?,
+            EventKind::NewFlakyTest => {
+                let observed = detector::observed_between(db, suite.id, now.plus(-DAY_US), now)?;
+                observed.get(&test).copied().unwrap_or(0)
+            }
             _ => 0,
         };
         let body = (self.render)(&Announcement {

@@ -16,6 +16,8 @@ both_engines!(
     a_resolution_is_told_once_also_when_the_server_was_down,
     a_suspect_that_lapses_says_nothing,
     an_episode_ended_by_a_later_result_is_told,
+    what_people_say_is_told,
+    events_are_what_the_list_of_flaky_tests_says,
     webhooks_get_what_they_asked_for,
     two_servers_deliver_each_event_once,
 );
@@ -142,6 +144,53 @@ fn an_episode_ended_by_a_later_result_is_told(database: &TestDatabase) {
     actions.sort_unstable();
     assert_eq!(actions, ["new_flaky_test", "new_flaky_test", "resolved_flaky_test"]);
     assert_eq!(deliveries(&suite, &hook).len(), 4);
+}
+
+fn what_people_say_is_told(database: &TestDatabase) {
+    let (place, receiver) = (Place::new(database), WebhookReceiver::start());
+    let server = place.start(0);
+    let suite = prompt_suite(&server);
+    let (hook, _) = place.hook(&server, &receiver.url("/"), &[]);
+    let _ = suite.upload(&flake("shaky", 1));
+    let told = receiver.wait_for(1)[0].json();
+    let test = text(&read(&suite, "/tests?health=flaky")["items"][0], "id");
+    let mark =
+        |mark: &str| write(&suite, "POST", &format!("/tests/{test}/marks"), &json!({ "mark": mark }), 200);
+    let _ = (mark("not_flaky"), mark("not_flaky"));
+    let body = receiver.wait_for(2)[1].json();
+    assert_eq!(body["action"], "resolved_flaky_test");
+    assert_eq!(body["test_case"]["first_occurrence"], told["test_case"]["first_occurrence"]);
+    assert!(body.get("commit_sha").is_none(), "{body}");
+    // A person says it is flaky after all: another episode, of no commit. By command this time.
+    let arguments = ["--suite", &suite.name, "--class-name", "Cart", "--name", "shaky"];
+    let _ = server.succeed(&[&["test", "mark-flaky"], &arguments[..]].concat());
+    let _ = write(&suite, "PATCH", &format!("/webhooks/{hook}"), &json!({ "paused": false }), 200);
+    let body = receiver.wait_for(3)[2].json();
+    assert_eq!(
+        json!([body["action"], body["test_case"]["last_24_hours_count"]]),
+        json!(["new_flaky_test", 2])
+    );
+    assert!(body.get("commit_sha").is_none(), "{body}");
+    let found = deliveries(&suite, &hook);
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+fn events_are_what_the_list_of_flaky_tests_says(database: &TestDatabase) {
+    let (place, receiver) = (Place::new(database), WebhookReceiver::start());
+    let server = place.start(0);
+    let suite = prompt_suite(&server);
+    let check = ["--repo", "shop/web", "--check", "buildkite/unit", "--provider", "buildkite"];
+    let _ = server.succeed(&[&["suite", "create", &suite.name][..], &check].concat());
+    let _ = place.hook(&server, &receiver.url("/"), &[]);
+    let _ = suite.upload(&flake("shaky", 1));
+    let body = receiver.wait_for(1)[0].json();
+    let path = "/api/v1/testdeck/flaky?org=shop&repo=web&github_check_name=buildkite/unit";
+    let mut listed = server.get(path).token(&suite.read_token).send().expect(200).json();
+    assert_eq!(body["repository"], listed["repository"]);
+    assert_eq!(body["test_suite"], listed["github_check"]);
+    let listed = listed["test_cases"][0].as_object_mut().unwrap();
+    assert!(listed.remove("details_url").is_some());
+    assert_eq!(body["test_case"], json!(listed));
 }
 
 fn webhooks_get_what_they_asked_for(database: &TestDatabase) {

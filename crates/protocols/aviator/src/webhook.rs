@@ -1,8 +1,8 @@
 //! Bodies of webhooks (contract, 5.1): exactly these keys in this order.
 
+use crate::{names, time};
 use casebook_app::webhooks::Announcement;
 use casebook_model::suite::Suite;
-use casebook_model::time::Timestamp;
 use casebook_model::webhook::EventKind;
 use serde::Serialize;
 
@@ -58,12 +58,15 @@ pub fn render(announcement: &Announcement) -> Vec<u8> {
     let body = Body {
         action,
         repository: Repository { name: repository, org },
-        test_suite: TestSuite { name: check(suite), provider: provider(suite) },
+        test_suite: TestSuite {
+            name: check(suite),
+            provider: suite.attributes.provider.as_deref().map_or("", names::provider),
+        },
         test_case: TestCase {
             name,
             class_name,
-            first_occurrence: time(*first_evidence_at),
-            last_occurrence: time(*last_evidence_at),
+            first_occurrence: time::text(*first_evidence_at),
+            last_occurrence: time::text(*last_evidence_at),
             last_24_hours_count: *last_24_hours,
         },
         commit_sha: commit.as_deref(),
@@ -73,35 +76,14 @@ pub fn render(announcement: &Announcement) -> Vec<u8> {
 }
 
 /// Owner and name of the suite's repository; the slugs of organization and suite if it is not known.
-#[must_use]
-pub fn repository(suite: &Suite) -> (&str, &str) {
+fn repository(suite: &Suite) -> (&str, &str) {
     let known = suite.attributes.repository.as_ref().and_then(|known| known.as_str().rsplit_once('/'));
     known.unwrap_or((suite.organization.slug.as_str(), suite.slug.as_str()))
 }
 
 /// The suite's check; its slug if it is not known.
-#[must_use]
-pub fn check(suite: &Suite) -> &str {
+fn check(suite: &Suite) -> &str {
     suite.attributes.check.as_deref().unwrap_or(suite.slug.as_str())
-}
-
-/// The suite's CI provider as it is shown (contract, 3.3); empty if it is not known.
-#[must_use]
-pub fn provider(suite: &Suite) -> &str {
-    match suite.attributes.provider.as_deref().unwrap_or("") {
-        "circleci" => "CircleCI",
-        "buildkite" => "Buildkite",
-        "github_action" => "GitHub Actions",
-        other => other,
-    }
-}
-
-/// ISO 8601 in UTC without a zone, always with six digits.
-#[must_use]
-pub fn time(time: Timestamp) -> String {
-    let mut text = time.to_rfc3339_micros();
-    text.pop();
-    text
 }
 
 #[cfg(test)]
@@ -109,6 +91,7 @@ mod tests {
     use super::*;
     use casebook_model::id::{OrganizationId, SuiteId};
     use casebook_model::suite::{Organization, RepositoryName, Slug, SuiteAttributes};
+    use casebook_model::time::Timestamp;
 
     fn suite(attributes: SuiteAttributes) -> Suite {
         let organization = Organization { id: OrganizationId(1), slug: Slug::parse("acme").unwrap() };

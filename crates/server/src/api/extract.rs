@@ -1,7 +1,8 @@
 //! What an address and a body say, with refusals as problem documents.
 
 use super::error::ApiError;
-use axum::extract::{FromRequestParts, Request};
+use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -32,15 +33,14 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Query<T
     }
 }
 
-/// Largest JSON body, in bytes.
-const LARGEST_BODY: usize = 64 * 1024;
+/// Longest body, in bytes.
+const LONGEST_BODY: usize = 64 << 10;
 
-/// The JSON in the body of a request. Read after its credential was checked, so it is no extractor.
-pub(crate) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
-    let body = axum::body::to_bytes(request.into_body(), LARGEST_BODY).await;
-    let body = body.map_err(|_| {
-        ApiError::BadRequest(format!("the body cannot be read, or has more than {LARGEST_BODY} bytes"))
-    })?;
+/// Reads a body, whatever content type it is said to have. Called when the credential has been looked at.
+pub(crate) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
+    let body = axum::body::to_bytes(body, LONGEST_BODY).await;
+    let body =
+        body.map_err(|_| ApiError::TooLarge(format!("the body is larger than {LONGEST_BODY} bytes")))?;
     serde_json::from_slice(&body)
-        .map_err(|error| ApiError::BadRequest(format!("the body is not the JSON expected here: {error}")))
+        .map_err(|error| ApiError::BadRequest(format!("the body cannot be read: {error}")))
 }

@@ -3,8 +3,10 @@
 use super::error::ApiError;
 use super::extract::{Path, Query, json};
 use super::openapi::SuitePath;
+use super::writable_suite;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::StatusCode;
 use casebook_api::{
     CreatedWebhook, Delivery, DeliveryAttempt, DeliveryDetail, NewWebhook, Page, ProblemDocument, Webhook,
@@ -87,10 +89,10 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path((organization, suite)): Path<(String, String)>,
-    request: Request,
+    body: Body,
 ) -> Result<(StatusCode, Json<CreatedWebhook>), ApiError> {
-    let suite = writable(&app, &caller, &organization, &suite).await?;
-    let NewWebhook { url, events, secret } = json(request).await?;
+    let suite = writable_suite(&app, &caller, &organization, &suite).await?;
+    let NewWebhook { url, events, secret } = json(body).await?;
     let secret = secret.as_deref().map(Secret::parse).transpose();
     let secret = secret.map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let new = casebook_app::webhooks::NewWebhook { url, events: subscription(&events)?, secret };
@@ -138,10 +140,10 @@ pub(crate) async fn change(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path((organization, suite, webhook)): Path<(String, String, String)>,
-    request: Request,
+    body: Body,
 ) -> Result<Json<Webhook>, ApiError> {
-    let suite = writable(&app, &caller, &organization, &suite).await?;
-    let WebhookChange { url, events, paused } = json(request).await?;
+    let suite = writable_suite(&app, &caller, &organization, &suite).await?;
+    let WebhookChange { url, events, paused } = json(body).await?;
     let events = events.as_deref().map(subscription).transpose()?;
     let work = move |webhooks: &Webhooks| {
         let found = of_suite(webhooks, &suite, &webhook)?;
@@ -165,7 +167,7 @@ pub(crate) async fn remove(
     caller: Caller,
     Path((organization, suite, webhook)): Path<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let suite = writable(&app, &caller, &organization, &suite).await?;
+    let suite = writable_suite(&app, &caller, &organization, &suite).await?;
     let work = move |webhooks: &Webhooks| {
         let found = of_suite(webhooks, &suite, &webhook)?;
         Ok::<_, ApiError>(webhooks.remove(found.id)?)
@@ -188,7 +190,7 @@ pub(crate) async fn test(
     caller: Caller,
     Path((organization, suite, webhook)): Path<(String, String, String)>,
 ) -> Result<Json<DeliveryDetail>, ApiError> {
-    let suite = writable(&app, &caller, &organization, &suite).await?;
+    let suite = writable_suite(&app, &caller, &organization, &suite).await?;
     let ids = Arc::clone(&app);
     let work = move |webhooks: &Webhooks| {
         let found = of_suite(webhooks, &suite, &webhook)?;
@@ -269,7 +271,7 @@ pub(crate) async fn redeliver(
     caller: Caller,
     Path((organization, suite, id)): Path<(String, String, String)>,
 ) -> Result<(StatusCode, Json<DeliveryDetail>), ApiError> {
-    let suite = writable(&app, &caller, &organization, &suite).await?;
+    let suite = writable_suite(&app, &caller, &organization, &suite).await?;
     let found = app.with_webhooks(move |webhooks| {
         let id = delivery_of_suite(webhooks, &suite, &id)?;
         webhooks.redeliver(suite.id, id)
@@ -287,17 +289,6 @@ async fn readable(
     let access = caller.authenticate(app).await?;
     let found = app.readable_suite(&access, organization, suite).await?;
     if access.extent == Extent::Anonymous { Err(Denied::Unknown.into()) } else { Ok(found) }
-}
-
-/// The suite in the path, if the request may change its webhooks.
-async fn writable(
-    app: &Arc<App>,
-    caller: &Caller,
-    organization: &str,
-    suite: &str,
-) -> Result<Suite, ApiError> {
-    let access = caller.authenticate(app).await?;
-    Ok(app.writable_suite(&access, organization, suite).await?)
 }
 
 fn of_suite(webhooks: &Webhooks, suite: &Suite, id: &str) -> Result<webhook::Webhook, NotDone> {
