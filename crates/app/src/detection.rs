@@ -105,11 +105,34 @@ fn fold(db: &mut Db<'_>, held: &mut Held, outbox: &Outbox, step: &FoldStep<'_>) 
         notify: step.notify,
     };
     store(db, outbox, &cause, &done, &bases)?;
+    end_what_came_late(db, outbox, held, &cause, &done)?;
     for change in &done.tests {
         let base = bases.get(&change.test).copied().unwrap_or_default();
         held.states.insert(change.test, (change.state.clone(), base));
     }
     judge(db, held, step, &done)
+}
+
+/// Results that come late may open an episode that is over by the suite's clock: nothing is due for it any more, so it ends
+/// here.
+fn end_what_came_late(
+    db: &mut Db<'_>,
+    outbox: &Outbox,
+    held: &Held,
+    cause: &Cause<'_>,
+    done: &Step,
+) -> Result<(), StorageError> {
+    let Cause { suite, now, notify, .. } = *cause;
+    for TestChange { test, state, episodes, .. } in &done.tests {
+        if episodes.last().is_none_or(|episode| episode.ended.is_some()) {
+            continue;
+        }
+        let by_clock = state.episode(held.suite.clock(), 0, held.rules);
+        let Some(change) = by_clock.filter(|episode| episode.ended.is_some()) else { continue };
+        stored::put_episode(db, suite, *test, &stored_episode(&change), None)?;
+        outbox.tell(db, &Happening { suite, test: *test, change, commit: None, now, notify })?;
+    }
+    Ok(())
 }
 
 /// What changed a state.

@@ -103,10 +103,21 @@ fn a_resolution_is_told_once_also_when_the_server_was_down(database: &TestDataba
     let _ = server.terminate();
     let server = place.start(15 * DAY);
     let suite = suite.on(&server);
-    let _ = suite.upload(&flake("another", 7));
-    let names: Vec<String> =
-        receiver.wait_for(4).iter().map(|request| text(&request.json()["test_case"], "name")).collect();
-    assert_eq!(names, ["shaky", "the last", "shaky", "another"]);
+    // New evidence ends the old episode once more, in the fold this time, and opens the next.
+    let _ = suite.upload(&flake("shaky", 7));
+    let _ = receiver.wait_for(4);
+    let _ = suite.upload(&flake("another", 8));
+    let told: Vec<Value> = receiver.wait_for(5).iter().map(Received::json).collect();
+    let told: Vec<Value> =
+        told.iter().map(|body| json!([body["action"], body["test_case"]["name"]])).collect();
+    let expected = json!([
+        ["new_flaky_test", "shaky"],
+        ["new_flaky_test", "the last"],
+        ["resolved_flaky_test", "shaky"],
+        ["new_flaky_test", "shaky"],
+        ["new_flaky_test", "another"],
+    ]);
+    assert_eq!(json!(told), expected);
 }
 
 fn a_suspect_that_lapses_says_nothing(database: &TestDatabase) {
