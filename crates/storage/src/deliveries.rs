@@ -23,14 +23,14 @@ macro_rules! select {
 const INSERT: &str = "/* deliveries.insert */ insert into delivery \
      (event_id, webhook_id, body, state, most_attempts, next_attempt_at, lease_token, lease_until) \
      values ($1, $2, $3, 1, $4, $5, $6, $7) returning delivery_id";
-const WAITING: &str = "/* deliveries.waiting */ select webhook_id from delivery where state = 1 and next_attempt_at <= $1 \
+const WAITING: &str = "/* deliveries.waiting */ select webhook_id from delivery /*+ delivery_due */ where state = 1 and next_attempt_at <= $1 \
      and (lease_until is null or lease_until <= $1) and not (webhook_id = any($2)) \
      and webhook_id in (select webhook_id from webhook where paused_at is null) \
      group by webhook_id order by min(next_attempt_at), webhook_id limit $3";
 const NEXT_DUE: &str = "/* deliveries.next_due */ select min(case when lease_until > next_attempt_at then lease_until \
-     else next_attempt_at end) from delivery where state = 1 and not (webhook_id = any($1)) \
+     else next_attempt_at end) from delivery /*+ delivery_due */ where state = 1 and not (webhook_id = any($1)) \
      and webhook_id in (select webhook_id from webhook where paused_at is null)";
-const CLAIMABLE: &str = "/* deliveries.claimable */ select delivery_id from delivery where state = 1 and webhook_id = $1 \
+const CLAIMABLE: &str = "/* deliveries.claimable */ select delivery_id from delivery /*+ delivery_due */ where state = 1 and webhook_id = $1 \
      and next_attempt_at <= $2 and (lease_until is null or lease_until <= $2) \
      order by next_attempt_at, delivery_id limit $3 for update skip locked";
 const CLAIM: &str = "/* deliveries.claim */ update delivery set lease_token = $2, lease_until = $3 where delivery_id = any($1)";

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod aviator;
 mod collectors;
 mod endpoint;
 mod model;
@@ -10,6 +11,10 @@ mod webhook_setup;
 
 mod access;
 mod access_matrix;
+mod aviator_flaky_tests;
+mod aviator_plugin;
+mod aviator_rerun_list;
+mod aviator_uploads;
 mod bad_records;
 mod body_limits;
 mod commands;

@@ -1,5 +1,6 @@
 //! Webhooks by command and by our own API: where they may lead, what is shown of them, and where their secrets are.
 
+use crate::endpoint::tls_endpoint;
 use crate::setup::{Suite, program, start, text, token};
 use crate::webhook_setup::{Place, deliveries, delivery, flake, prompt_suite, read, wait_for_state, write};
 use casebook_testkit::{Answer, Engine, TestDatabase, TestServer, WebhookReceiver, both_engines};
@@ -16,6 +17,7 @@ both_engines!(
     secrets_are_shown_once,
     the_key_file_is_needed_and_no_other_will_do,
     a_key_file_has_its_place,
+    receivers_behind_tls_are_known_by_the_systems_certificates,
 );
 
 fn error(output: &Output) -> String {
@@ -306,4 +308,29 @@ fn a_key_file_has_its_place(database: &TestDatabase) {
     assert_eq!(std::fs::read(&key_file).unwrap(), first);
     let _ = server.terminate();
     let _ = TestServer::start(program(), database).terminate();
+}
+
+fn receivers_behind_tls_are_known_by_the_systems_certificates(database: &TestDatabase) {
+    let place = Place::new(database);
+    let server = place.start(0);
+    let suite = Suite::new(&server, "cart");
+    let (address, certificate) = tls_endpoint();
+    let url = format!("https://localhost:{}/", address.rsplit(':').next().unwrap());
+    let (hook, _) = place.hook(&server, &url, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("roots.pem");
+    std::fs::write(&trusted, certificate).unwrap();
+    let test = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(program());
+        command.args(["webhook", "test", &hook, "--allow-private-webhooks", "--database", database.url()]);
+        command.arg("--secret-key-file").arg(place.key_file());
+        command.envs(variables.iter().copied()).output().unwrap()
+    };
+    assert!(error(&test(&[])).contains("could not be reached"));
+    // Proxies, which would resolve names themselves, are not asked.
+    let nobody = "http://127.0.0.1:1";
+    let told =
+        test(&[("SSL_CERT_FILE", trusted.to_str().unwrap()), ("https_proxy", nobody), ("ALL_PROXY", nobody)]);
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert_eq!(deliveries(&suite, &hook).len(), 2);
 }
