@@ -274,8 +274,14 @@ impl Redeliver {
     fn run(self) -> Result<(), Failure> {
         let (_, webhooks) = self.database.webhooks(&settings())?;
         let (suite, id) = webhooks.delivery(&self.id)?;
-        webhooks.redeliver(suite, id)?;
-        println!("delivery {} is due again; a running server sends it within a minute", self.id);
+        let webhook = webhooks.redeliver(suite, id)?.delivery.webhook;
+        let paused = |found: &Webhook| found.id == webhook && found.paused_at.is_some();
+        let then = if webhooks.list(Some(suite))?.iter().any(paused) {
+            "its webhook is paused: casebook webhook resume sends it"
+        } else {
+            "a running server sends it within a minute"
+        };
+        println!("delivery {} is due again; {then}", self.id);
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::endpoint::tls_endpoint;
 use crate::setup::{Suite, program, start, text, token};
-use crate::webhook_setup::{Place, deliveries, delivery, flake, prompt_suite, read, wait_for_state, write};
+use crate::webhook_setup::{
+    Place, deliveries, delivery, flake, prompt_suite, read, wait_for_attempts, write,
+};
 use casebook_testkit::{Answer, Engine, TestDatabase, TestServer, WebhookReceiver, both_engines};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
@@ -129,7 +131,7 @@ fn addresses_are_checked_again_at_each_delivery(database: &TestDatabase) {
         let (hook, _) = place.hook(&server, &format!("http://{host}:{port}/"), &[]);
         let _ = suite.upload(&flake(host, 1));
         let id = text(&deliveries(&suite, &hook)[0], "id");
-        let found = wait_for_state(&suite, &id, 1);
+        let found = wait_for_attempts(&suite, &id, 1);
         let attempt = &found["attempts"][0];
         assert!(text(attempt, "error").contains("loopback") && attempt["status"].is_null(), "{found}");
         assert_eq!(found["state"], "pending");
@@ -261,7 +263,7 @@ fn the_key_file_is_needed_and_no_other_will_do(database: &TestDatabase) {
         let suite = suite.on(&server);
         let _ = suite.upload(&flake(&format!("shaky {number}"), number as u64));
         let id = text(&deliveries(&suite, &hook)[0], "id");
-        let found = wait_for_state(&suite, &id, 1);
+        let found = wait_for_attempts(&suite, &id, 1);
         assert!(text(&found["attempts"][0], "error").contains(part), "{found}");
         let arguments = [
             "webhook",

@@ -2,7 +2,7 @@
 
 use crate::setup::text;
 use crate::webhook_setup::{
-    DAY, HOUR, Place, deliveries, delivery, flake, prompt_suite, wait_for_state, write,
+    DAY, HOUR, Place, deliveries, delivery, flake, prompt_suite, wait_for_attempts, write,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -69,7 +69,7 @@ fn a_failing_receiver_is_tried_on_schedule(database: &TestDatabase) {
     let (mut later, mut ahead) = (None, 0);
     for (made, wait) in (1..).zip(WAITS) {
         let server = later.as_ref().unwrap_or(&server);
-        let found = wait_for_state(&suite.on(server), &id, made);
+        let found = wait_for_attempts(&suite.on(server), &id, made);
         assert_eq!(found["state"], "pending", "{found}");
         let last = &found["attempts"][made as usize - 1];
         let planned = seconds_between(&last["at"], &found["next_attempt_at"]);
@@ -82,7 +82,7 @@ fn a_failing_receiver_is_tried_on_schedule(database: &TestDatabase) {
         let _ = receiver.wait_for(made as usize + 1);
     }
     let suite = suite.on(later.as_ref().unwrap());
-    let found = wait_for_state(&suite, &id, 8);
+    let found = wait_for_attempts(&suite, &id, 8);
     let told = json!([found["state"], found["next_attempt_at"]]);
     assert_eq!(told, json!(["delivered", null]), "{found}");
     let attempts = found["attempts"].as_array().unwrap();
@@ -119,7 +119,7 @@ fn a_webhook_that_fails_for_three_days_is_paused_and_can_be_resumed(database: &T
     // Each attempt half a day after the last: the eighth comes after three days and a half.
     for made in 1..=8 {
         let server = later.as_ref().unwrap_or(&server);
-        let found = wait_for_state(&suite.on(server), &id, made);
+        let found = wait_for_attempts(&suite.on(server), &id, made);
         assert_eq!(found["state"], if made < 8 { "pending" } else { "failed" }, "{found}");
         let listed = server.succeed(&["webhook", "list"]);
         assert_eq!(listed.contains("paused since"), made == 8, "{listed}");
@@ -138,12 +138,12 @@ fn a_webhook_that_fails_for_three_days_is_paused_and_can_be_resumed(database: &T
     let _ = write(&suite, "PATCH", &format!("/webhooks/{hook}"), &json!({ "paused": false }), 200);
     let received = receiver.wait_for(9);
     assert_eq!(received[8].header("x-delivery-id"), waiting);
-    assert_eq!(wait_for_state(&suite, &waiting, 1)["state"], "delivered");
+    assert_eq!(wait_for_attempts(&suite, &waiting, 1)["state"], "delivered");
     // What was given up is sent again by hand only.
     let again = write(&suite, "POST", &format!("/deliveries/{id}/redeliver"), &json!({}), 202);
     assert_eq!(again["state"], "pending", "{again}");
     let received = receiver.wait_for(10);
-    assert_eq!(wait_for_state(&suite, &id, 9)["state"], "delivered");
+    assert_eq!(wait_for_attempts(&suite, &id, 9)["state"], "delivered");
     assert!(server.succeed(&["webhook", "list"]).contains("active"));
     for request in received.iter().filter(|request| request.header("x-delivery-id") == id) {
         assert_eq!(request.body, received[0].body);
@@ -168,7 +168,7 @@ fn a_delivery_survives_a_killed_server(database: &TestDatabase) {
     assert_signed(&received[0], &secret);
     assert_signed(&received[1], &secret);
     let on = suite.on(&server);
-    let found = wait_for_state(&on, received[0].header("x-delivery-id"), 1);
+    let found = wait_for_attempts(&on, received[0].header("x-delivery-id"), 1);
     assert_eq!(found["state"], "delivered", "{found}");
     // And one that was killed as soon as the results were stored.
     let _ = on.upload(&flake("another", 2));
@@ -176,7 +176,7 @@ fn a_delivery_survives_a_killed_server(database: &TestDatabase) {
     let server = place.start(120);
     let received = receiver.wait_for(3);
     let on = suite.on(&server);
-    let _ = wait_for_state(&on, received[2].header("x-delivery-id"), 1);
+    let _ = wait_for_attempts(&on, received[2].header("x-delivery-id"), 1);
     assert_eq!(deliveries(&on, &hook).len(), 2);
 }
 
@@ -207,14 +207,14 @@ fn a_delivery_can_be_sent_again(database: &TestDatabase) {
     let (hook, _) = place.hook(&server, &receiver.url("/"), &[]);
     let _ = suite.upload(&flake("shaky", 1));
     let id = receiver.wait_for(1)[0].header("x-delivery-id").to_owned();
-    let _ = wait_for_state(&suite, &id, 1);
+    let _ = wait_for_attempts(&suite, &id, 1);
     let told = server.succeed(&["webhook", "redeliver", &id]);
     assert!(told.contains(&id), "{told}");
     // The command does not know the server; whatever wakes it makes it look.
     let _ = write(&suite, "PATCH", &format!("/webhooks/{hook}"), &json!({ "paused": false }), 200);
     let received = receiver.wait_for(2);
     assert_eq!(received[0].body, received[1].body);
-    assert_eq!(wait_for_state(&suite, &id, 2)["state"], "delivered");
+    assert_eq!(wait_for_attempts(&suite, &id, 2)["state"], "delivered");
     let listed = server.succeed(&["webhook", "deliveries", &hook]);
     assert!(
         listed.contains(&id) && listed.contains("attempts 2") && listed.contains("delivered"),

@@ -4,6 +4,7 @@ use crate::setup::{Suite, program, text, token};
 use casebook_testkit::{TestDatabase, TestServer, Upload, WebhookReceiver};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) const HOUR: u64 = 60 * 60;
@@ -96,11 +97,27 @@ pub(crate) fn delivery(suite: &Suite<'_>, id: &str) -> Value {
     read(suite, &format!("/deliveries/{id}"))
 }
 
-/// Waits until a delivery is in that state: attempts are recorded after the receiver has answered.
+/// What does not come about in this time never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until `done` likes the answer, and returns that.
 #[track_caller]
-pub(crate) fn wait_for_state(suite: &Suite<'_>, id: &str, attempts: u64) -> Value {
-    let found = (0..5_000).map(|_| delivery(suite, id)).find(|found| found["attempts_count"] == attempts);
-    found.unwrap_or_else(|| panic!("{attempts} attempts: {}", delivery(suite, id)))
+pub(crate) fn wait_until(ask: impl Fn() -> Value, done: impl Fn(&Value) -> bool) -> Value {
+    let begun = Instant::now();
+    loop {
+        let answer = ask();
+        if done(&answer) {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{answer}");
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until so many attempts of a delivery are recorded, which they are after the receiver has answered.
+#[track_caller]
+pub(crate) fn wait_for_attempts(suite: &Suite<'_>, id: &str, attempts: u64) -> Value {
+    wait_until(|| delivery(suite, id), |found| found["attempts_count"] == attempts)
 }
 
 /// Whatever is still to come has come when a later event has: waits for one of a test of its own.
