@@ -73,6 +73,8 @@ pub struct NewUpload {
     pub rejected: i64,
     /// Why.
     pub problems: Vec<Problem>,
+    /// Whether webhooks are told of what follows from it; history that is brought later concerns nobody any more.
+    pub notify: bool,
 }
 
 /// One result of an upload.
@@ -189,6 +191,10 @@ pub struct FoldStep<'a> {
     pub upload: UploadId,
     /// The upload's time.
     pub at: Timestamp,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// Whether webhooks are told of what follows from it.
+    pub notify: bool,
     /// Class of its branch.
     pub branch_class: BranchClass,
     /// Its branch.
@@ -282,6 +288,8 @@ pub fn record(
             run: receipt.receipt.run,
             upload: receipt.receipt.upload,
             at: uploads[index].at,
+            received_at: uploads[index].received_at,
+            notify: uploads[index].notify,
             branch_class: uploads[index].branch_class,
             branch: uploads[index].attributes.branch.as_ref(),
             commit: uploads[index].attributes.commit.as_ref(),

@@ -94,6 +94,7 @@ pub fn assemble(
         repaired,
         rejected: rejected as i64,
         problems,
+        notify: true,
     }
 }
 

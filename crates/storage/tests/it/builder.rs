@@ -96,6 +96,7 @@ impl Builder {
             repaired: 0,
             rejected: 0,
             problems: Vec::new(),
+            notify: true,
         })
     }
 
