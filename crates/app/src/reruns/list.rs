@@ -80,7 +80,9 @@ impl Kept {
                 if known.episodes != versions.episodes {
                     let changed = stored::changed_episodes(db, suite.id, known.episodes)?;
                     let episodes = stored::latest_episodes(db, suite.id, &changed)?;
-                    changed.iter().for_each(|test| drop(self.open.remove(test)));
+                    for test in &changed {
+                        self.open.remove(test);
+                    }
                     self.take_in(db, suite, episodes, now)?;
                 }
                 if known.decisions != versions.decisions {
