@@ -42,6 +42,7 @@ mod upload_command;
 mod upload_contract;
 mod upload_limits;
 mod webhook_commands;
+mod webhook_docs;
 mod webhook_imports;
 mod webhook_retries;
 mod webhooks;
