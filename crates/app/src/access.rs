@@ -221,6 +221,19 @@ impl App {
     /// The access does not allow uploads, or its organization has no suite `default`.
     pub async fn suite_for_records(&self, access: &Access) -> Result<Suite, Denied> {
         access.check_upload()?;
+        self.home_suite(access).await
+    }
+
+    /// The suite that is read by whoever names none: the one that takes its records.
+    ///
+    /// # Errors
+    /// The access does not allow reading, or its organization has no suite `default`.
+    pub async fn suite_for_reading(&self, access: &Access) -> Result<Suite, Denied> {
+        access.check_read(self.options.anonymous)?;
+        self.home_suite(access).await
+    }
+
+    pub(crate) async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
         let extent = access.extent;
         self.read(move |db| match extent {
             Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),

@@ -6,6 +6,7 @@ pub mod detection;
 pub mod dispositions;
 mod group_commit;
 pub mod metrics;
+pub mod monitor;
 pub mod passwords;
 pub mod runs;
 pub mod secrets;

@@ -11,7 +11,9 @@ pub enum Needs {
     Nothing,
     /// Sending results to the credential's own suite.
     Upload,
-    /// Reading the suite or organization in the path.
+    /// Any valid credential: what a client asks for in the credential's own suite before it sends.
+    Lookup,
+    /// Reading the suite or organization in the path, or the credential's own suite where the path names none.
     Read,
     /// Deciding about tests of the suite in the path.
     Write,

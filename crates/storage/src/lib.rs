@@ -27,6 +27,7 @@ pub mod executions;
 pub mod failures;
 pub mod hot_reads;
 pub mod ingest;
+pub mod machines;
 pub mod monitor;
 pub mod page;
 pub mod removals;
