@@ -233,7 +233,11 @@ impl App {
         self.home_suite(access).await
     }
 
-    pub(crate) async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
+    /// The suite where an access is at home.
+    ///
+    /// # Errors
+    /// Its organization has no suite `default`.
+    pub async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
         let extent = access.extent;
         self.read(move |db| match extent {
             Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
@@ -290,6 +294,17 @@ impl App {
         Ok(found)
     }
 
+    /// The suite with that number, if this access may read it.
+    ///
+    /// # Errors
+    /// It may not, or there is none.
+    pub async fn readable_suite_by_id(&self, access: &Access, suite: SuiteId) -> Result<Suite, Denied> {
+        let found = self.read(move |db| suites::find_by_id(db, suite)).await?;
+        let found = found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)?;
+        access.check_read(self.options.anonymous)?;
+        Ok(found)
+    }
+
     /// The suite `organization/suite`, if this access is valid there at all.
     ///
     /// # Errors
@@ -336,7 +351,7 @@ impl Access {
     ///
     /// # Errors
     /// It may only upload.
-    fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
+    pub(crate) fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
         let open = self.extent == Extent::Anonymous && anonymous != Anonymous::None;
         if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
     }

@@ -4,7 +4,7 @@
 //! that takes no part in rates and evidence: only passing tests leave a metric.
 
 use crate::App;
-use crate::access::{Access, Denied};
+use crate::access::Access;
 use crate::uploads::NotRecorded;
 use casebook_formats::redaction::{self, Found};
 use casebook_model::branch;
@@ -329,14 +329,4 @@ fn shown_tags(session: &Session) -> Tags {
         Some((name.clone(), value))
     });
     Tags::checked(tags.collect(), &Tags::default()).0
-}
-
-impl App {
-    /// The suite whose sessions and machines a client asks for before it sends metrics.
-    ///
-    /// # Errors
-    /// Nothing is open to whoever asks.
-    pub async fn suite_to_look_up(&self, access: &Access) -> Result<Suite, Denied> {
-        self.home_suite(access).await
-    }
 }

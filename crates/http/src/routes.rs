@@ -9,10 +9,10 @@ use axum::routing::MethodRouter;
 pub enum Needs {
     /// Nothing: it is open to all.
     Nothing,
+    /// Any valid credential.
+    Any,
     /// Sending results to the credential's own suite.
     Upload,
-    /// Any valid credential: what a client asks for in the credential's own suite before it sends.
-    Lookup,
     /// Reading the suite or organization in the path, or the credential's own suite where the path names none.
     Read,
     /// Deciding about tests of the suite in the path.

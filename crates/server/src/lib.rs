@@ -5,6 +5,7 @@ mod client_address;
 mod fallback;
 mod health;
 mod observe;
+mod test_case;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -55,7 +56,8 @@ impl Default for Options {
 
 /// Every address that a protocol answers at, and what it needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    casebook_buildkite::surface().chain(casebook_monitor::surface()).chain(api::surface())
+    let protocols = casebook_buildkite::surface().chain(casebook_aviator::surface());
+    protocols.chain(casebook_monitor::surface()).chain(api::surface())
 }
 
 /// The whole surface of the server.
@@ -66,8 +68,10 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .route("/flaky/test_case/{number}", get(test_case::find))
         .with_state(Arc::clone(app))
         .merge(api::router(app))
+        .merge(casebook_aviator::router(Arc::clone(app), bodies.clone()))
         .merge(casebook_monitor::router(Arc::clone(app), bodies.clone(), options.monitor_page_size))
         .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
         .fallback(fallback::not_found)

@@ -13,6 +13,7 @@ mod migrate;
 mod pool;
 mod store;
 
+pub mod aliases;
 pub mod installation;
 pub mod organizations;
 pub mod ownership;
@@ -28,8 +29,10 @@ pub mod failures;
 pub mod hot_reads;
 pub mod ingest;
 pub mod machines;
+pub mod marks;
 pub mod monitor;
 pub mod page;
+pub mod policies;
 pub mod removals;
 pub mod rollups;
 pub mod runs;

@@ -18,14 +18,14 @@ pub(crate) const TABLE: &[(Method, &str, Needs)] = &[
     (Method::POST, "/contexts/{prefix}", Needs::Upload),
     (Method::GET, "/contexts/", Needs::Read),
     (Method::GET, "/contexts/count", Needs::Read),
-    (Method::GET, "/contexts/{prefix}", Needs::Lookup),
+    (Method::GET, "/contexts/{prefix}", Needs::Any),
     (Method::GET, "/contexts/{context}/metrics", Needs::Read),
     (Method::GET, "/contexts/{context}/metrics/count", Needs::Read),
     (Method::POST, "/sessions/", Needs::Upload),
     (Method::POST, "/sessions/{prefix}", Needs::Upload),
     (Method::GET, "/sessions/", Needs::Read),
     (Method::GET, "/sessions/count", Needs::Read),
-    (Method::GET, "/sessions/{prefix}", Needs::Lookup),
+    (Method::GET, "/sessions/{prefix}", Needs::Any),
     (Method::GET, "/sessions/{session}/metrics", Needs::Read),
     (Method::GET, "/sessions/{session}/metrics/count", Needs::Read),
     (Method::GET, "/items/{item}/metrics", Needs::Read),
@@ -121,7 +121,7 @@ impl Address {
     pub(crate) fn needs_to_read(&self) -> Needs {
         match self {
             Self::Docs | Self::Swagger => Needs::Nothing,
-            Self::Contexts(Some(_)) | Self::Sessions(Some(_)) => Needs::Lookup,
+            Self::Contexts(Some(_)) | Self::Sessions(Some(_)) => Needs::Any,
             _ => Needs::Read,
         }
     }

@@ -99,9 +99,9 @@ async fn read(
     let app = &shared.app;
     let suite = match address.needs_to_read() {
         Needs::Nothing => return Ok(description::answer(&address)),
-        Needs::Lookup => {
+        Needs::Any => {
             let access = caller.authenticate(app).await?;
-            app.suite_to_look_up(&access).await?
+            app.home_suite(&access).await?
         }
         _ => {
             let access = caller.authenticate(app).await?;
