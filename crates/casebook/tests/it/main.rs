@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod aviator;
 mod collectors;
 mod endpoint;
 mod model;
@@ -9,6 +10,10 @@ mod setup;
 
 mod access;
 mod access_matrix;
+mod aviator_flaky_tests;
+mod aviator_plugin;
+mod aviator_rerun_list;
+mod aviator_uploads;
 mod bad_records;
 mod body_limits;
 mod commands;
