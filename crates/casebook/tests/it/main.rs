@@ -25,6 +25,7 @@ mod health;
 mod javascript_collector;
 mod javascript_runners;
 mod junit_rules;
+mod monitor_clients;
 mod monitor_contract;
 mod named_suites;
 mod own_api;
