@@ -9,6 +9,7 @@ mod ingest;
 mod memory;
 mod raw;
 mod reads;
+mod reruns;
 mod setting;
 
 use clap::Parser;
@@ -84,6 +85,7 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
     );
     reads::measure(&setting)?;
     answers::measure(&setting, tests, runs)?;
+    reruns::measure(&setting, shape)?;
     drop(setting);
 
     let setting = Setting::new(engine)?;
