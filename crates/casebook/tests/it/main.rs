@@ -22,6 +22,7 @@ mod detection;
 mod dispositions;
 mod durability;
 mod health;
+mod import;
 mod javascript_collector;
 mod javascript_runners;
 mod junit_rules;
