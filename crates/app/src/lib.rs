@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod passwords;
 pub mod reruns;
+pub mod resources;
 pub mod runs;
 pub mod secrets;
 pub mod setup;

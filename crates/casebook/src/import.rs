@@ -1,7 +1,7 @@
 //! `casebook import`: history into the database directly. One file for each kind of source.
 
 mod monitor_server;
-mod pymon;
+pub(crate) mod pymon;
 mod reports;
 
 use crate::Failure;

@@ -35,6 +35,7 @@ pub mod page;
 pub mod policies;
 pub mod pymon;
 pub mod removals;
+pub mod resources;
 pub mod rollups;
 pub mod runs;
 pub mod selection;
