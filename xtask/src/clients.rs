@@ -27,6 +27,12 @@ const VENVS: &[Venv] = &[
         variable: "CASEBOOK_TEST_AVIATOR_8",
         requirements: include_str!("../clients/aviator-8.txt"),
     },
+    // The client library's own requirements are those of the server that it comes with, so the list is complete.
+    Venv {
+        name: "monitor",
+        variable: "CASEBOOK_TEST_MONITOR",
+        requirements: include_str!("../clients/monitor.txt"),
+    },
 ];
 const NODE_PACKAGE: &str = include_str!("../clients/package.json");
 
@@ -147,7 +153,11 @@ fn make_venv(venv: &Venv, folder: &Path) -> Result<()> {
     let requirements = folder.join("requirements.txt");
     fs::write(&requirements, venv.requirements)?;
     let mut pip = Command::new(python_in(folder));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    if venv.name == "monitor" {
+        pip.arg("--no-deps");
+    }
+    pip.arg("--requirement");
     command::run(pip.arg(requirements)).with_context(|| {
         format!("the Python packages of xtask/clients/{}.txt could not be installed", venv.name)
     })

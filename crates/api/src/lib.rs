@@ -3,6 +3,7 @@
 //! Times are RFC 3339 in UTC with milliseconds. Ids are opaque. Members may be added; clients ignore what they do not know.
 
 mod failure;
+mod measurement;
 mod page;
 mod policy;
 mod problem;
@@ -11,6 +12,7 @@ mod upload;
 mod webhook;
 
 pub use failure::{Failure, Judgement};
+pub use measurement::Measurement;
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;

@@ -221,6 +221,15 @@ impl App {
         self.home_suite(access).await
     }
 
+    /// The suite that is read by whoever names none: the one that takes its records.
+    ///
+    /// # Errors
+    /// The access does not allow reading, or its organization has no suite `default`.
+    pub async fn suite_for_reading(&self, access: &Access) -> Result<Suite, Denied> {
+        access.check_read(self.options.anonymous)?;
+        self.home_suite(access).await
+    }
+
     /// The suite where an access is at home.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::webhook::{self, Keys, Reach};
 use casebook_app::clock::Clock;
 use casebook_app::webhooks::{KeyError, Settings};
 use casebook_app::{Anonymous, App, Options, setup};
-use casebook_server::{Limits, RateLimits, TrustedProxies};
+use casebook_server::{Limits, MONITOR_PAGE_SIZE, RateLimits, TrustedProxies};
 use clap::Args;
 use ipnet::IpNet;
 use std::future::Future;
@@ -44,6 +44,9 @@ pub(crate) struct Serve {
     /// Requests a minute to the REST API for one token or user
     #[arg(long, value_name = "NUMBER", default_value_t = RateLimits::default().caller, env = "CASEBOOK_REST_LIMIT_USER")]
     rest_limit_user: u64,
+    /// Rows on a page of pytest-monitor's API; also from MONITOR_SERVER_PAGINATION_COUNT [default: 500]
+    #[arg(long, value_name = "NUMBER", env = "CASEBOOK_MONITOR_PAGE_SIZE", value_parser = clap::value_parser!(i64).range(1..=100_000))]
+    monitor_page_size: Option<i64>,
     #[command(flatten)]
     keys: Keys,
     #[command(flatten)]
@@ -59,7 +62,7 @@ pub(crate) struct Serve {
     log_json: bool,
 }
 
-fn public_url(text: &str) -> Result<String, String> {
+pub(crate) fn public_url(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
         Some(rest)
@@ -85,6 +88,11 @@ fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| address())
         .map_err(|_| "use an address or a network, such as 10.0.0.0/8".to_owned())
+}
+
+/// What the original server takes its page size from.
+fn pagination_count() -> Option<i64> {
+    std::env::var("MONITOR_SERVER_PAGINATION_COUNT").ok()?.trim().parse().ok().filter(|count| *count > 0)
 }
 
 impl Serve {
@@ -131,6 +139,7 @@ impl Serve {
             limits: Limits::default(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
             rate_limits: RateLimits { organization: self.rest_limit, caller: self.rest_limit_user },
+            monitor_page_size: self.monitor_page_size.or_else(pagination_count).unwrap_or(MONITOR_PAGE_SIZE),
         };
         let serving = listening.serve(Arc::clone(&app), options, terminated(&runtime)?);
         println!("listening on {address}");

@@ -13,7 +13,7 @@ pub enum Needs {
     Any,
     /// Sending results to the credential's own suite.
     Upload,
-    /// Reading the suite or organization in the path.
+    /// Reading the suite or organization in the path, or the credential's own suite where the path names none.
     Read,
     /// Deciding about tests of the suite in the path.
     Write,

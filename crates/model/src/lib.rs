@@ -32,6 +32,7 @@ pub mod evidence;
 pub mod health;
 pub mod machine;
 pub mod mark;
+pub mod measurement;
 pub mod policy;
 pub mod webhook;
 

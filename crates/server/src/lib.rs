@@ -23,13 +23,14 @@ use tokio::sync::watch;
 pub use api::document as openapi;
 pub use casebook_buildkite::RateLimits;
 pub use casebook_http::{Limits, Needs, Route};
+pub use casebook_monitor::PAGE_SIZE as MONITOR_PAGE_SIZE;
 pub use client_address::TrustedProxies;
 
 /// How long requests in progress may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How requests are received.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Sizes that requests may have.
     pub limits: Limits,
@@ -37,11 +38,25 @@ pub struct Options {
     pub trusted_proxies: TrustedProxies,
     /// Requests a minute to the REST API.
     pub rate_limits: RateLimits,
+    /// Rows on a page of monitor-server's API.
+    pub monitor_page_size: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            trusted_proxies: TrustedProxies::default(),
+            rate_limits: RateLimits::default(),
+            monitor_page_size: casebook_monitor::PAGE_SIZE,
+        }
+    }
 }
 
 /// Every address that a protocol answers at, and what it needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    casebook_buildkite::surface().chain(casebook_aviator::surface()).chain(api::surface())
+    let protocols = casebook_buildkite::surface().chain(casebook_aviator::surface());
+    protocols.chain(casebook_monitor::surface()).chain(api::surface())
 }
 
 /// The whole surface of the server.
@@ -56,6 +71,7 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .with_state(Arc::clone(app))
         .merge(api::router(app))
         .merge(casebook_aviator::router(Arc::clone(app), bodies.clone()))
+        .merge(casebook_monitor::router(Arc::clone(app), bodies.clone(), options.monitor_page_size))
         .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)

@@ -8,8 +8,10 @@ use crate::db::Db;
 use crate::error::StorageError;
 use crate::ingest::NewResult;
 use crate::insert::Insert;
+use crate::monitor::Memory;
 use crate::rollups::RollupCache;
 use crate::value::{Value, values};
+use casebook_model::execution::ExecutionFlags;
 use casebook_model::id::{SuiteId, TestId, VariantId};
 use casebook_model::key::Key;
 use casebook_model::run::Protocol;
@@ -19,7 +21,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-/// Tests kept in memory over all suites; past it, other suites' catalogs are dropped and read again when needed.
+/// Tests and words of metrics kept in memory over all suites; past it, other suites' catalogs are dropped and read again when needed.
 const MOST_TESTS: usize = 400_000;
 
 const TESTS_SINCE: &str = "/* catalog.tests_since */ select test_id, identity_key, location, file, suite_path from test \
@@ -87,9 +89,8 @@ impl Catalogs {
     /// Keeps a catalog whose changes were committed; one that is not put back is read afresh.
     pub(crate) fn put_back(&self, suite: SuiteId, catalog: SuiteCatalog) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.values().map(|other| other.attributes.len()).sum::<usize>() + catalog.attributes.len()
-            > MOST_TESTS
-        {
+        let size = |catalog: &SuiteCatalog| catalog.attributes.len() + catalog.monitor.len();
+        if kept.values().map(size).sum::<usize>() + size(&catalog) > MOST_TESTS {
             kept.clear();
         }
         kept.insert(suite, catalog);
@@ -119,6 +120,8 @@ pub(crate) struct SuiteCatalog {
     variants: KeyMap<i64>,
     /// Roll-ups of the days that are being written to.
     pub(crate) rollups: RollupCache,
+    /// What pytest-monitor's records need to know.
+    pub(crate) monitor: Memory,
 }
 
 /// Rows to write because of new or changed tests, spellings and variants.
@@ -203,13 +206,26 @@ impl SuiteCatalog {
         TestId(i64::from(test))
     }
 
+    /// Whether this spelling was seen before.
+    pub(crate) fn knows(&self, spelling: &Key) -> bool {
+        self.spellings.contains_key(spelling)
+    }
+
+    /// A new spelling means a known test.
+    pub(crate) fn adopt(&mut self, spelling: Key, test: i64) {
+        self.spellings.insert(spelling, test as u32);
+    }
+
     /// Takes in what a result that is stored says about its test.
     pub(crate) fn learn<'a>(&mut self, test: TestId, mention: Mention<'a>, changes: &mut Changes<'a>) {
         let (test, result) = (test.get() as u32, mention.result);
         if self.set_latest(test, mention.protocol.code(), half(&result.spelling_key)) {
             changes.spellings.insert(result.spelling_key, (test, mention));
         }
-        if self.attributes.get(test as usize) != Some(&result.attributes_hash) {
+        // A measurement knows no more of a test's place than its report, so it only tells of tests that are new.
+        let tells =
+            !result.flags.contains(ExecutionFlags::MEASURED) || self.attributes.len() <= test as usize;
+        if tells && self.attributes.get(test as usize) != Some(&result.attributes_hash) {
             self.set_attributes(test, result.attributes_hash);
             changes.tests.insert(test, mention);
         }

@@ -1,0 +1,144 @@
+//! Columns: one value of [`BLOCK`] neighbouring metrics in one row, so that the largest of a million are found by reading
+//! eight megabytes. A block is written when all its metrics are there; the newest metrics are read themselves.
+
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::insert::Insert;
+use crate::value::{Row, Value, values};
+use casebook_model::id::SuiteId;
+use casebook_model::measurement::Resource;
+
+/// Metrics of a block; the first block begins with metric 1.
+pub(super) const BLOCK: i64 = 512;
+
+const VALUES: &str = "/* monitor.values */ select metric_no, measured from monitor_metric where suite_id = $1 and metric_no >= $2 and metric_no <= $3 order by metric_no";
+const BLOCKS: &str = "/* monitor.blocks */ select block, body from monitor_column where suite_id = $1 and resource = $2 order by block";
+const SOME_BLOCKS: &str = "/* monitor.some_blocks */ select block, body from monitor_column \
+     where suite_id = $1 and resource = $2 and block = any($3) order by block";
+const NEWEST: &str = "/* monitor.newest_values */ select metric_no, measured from monitor_metric where suite_id = $1 and metric_no > $2 order by metric_no";
+const FILLED: &str = "/* monitor.filled */ select metrics from suite_counter where suite_id = $1";
+const PUT: Insert =
+    Insert { into: "monitor_column (suite_id, resource, block, body)", columns: 4, conflict: "" };
+
+/// Writes the blocks that became full when the last metric became number `after` instead of `before`.
+pub(super) fn fill(db: &mut Db<'_>, suite: SuiteId, before: i64, after: i64) -> Result<(), StorageError> {
+    for block in before / BLOCK..after / BLOCK {
+        let mut bodies: [Vec<u8>; 5] = std::array::from_fn(|_| Vec::with_capacity(BLOCK as usize * 8));
+        let mut next = block * BLOCK + 1;
+        db.each(VALUES, values![suite.get(), next, (block + 1) * BLOCK], |row| {
+            let number: i64 = row.get(0)?;
+            // What retention took away has no value.
+            for _ in next..number {
+                bodies.iter_mut().for_each(|body| body.extend_from_slice(&f64::NAN.to_le_bytes()));
+            }
+            next = number + 1;
+            for (value, body) in measured(row, 1)?.iter().zip(&mut bodies) {
+                body.extend_from_slice(&value.to_le_bytes());
+            }
+            Ok(())
+        })?;
+        let mut rows: Vec<Value<'_>> = Vec::with_capacity(bodies.len() * PUT.columns);
+        for (resource, body) in Resource::ALL.iter().zip(&bodies) {
+            rows.extend_from_slice(values![suite.get(), resource.code(), block, body.as_slice()]);
+        }
+        PUT.rows(db, &rows)?;
+    }
+    Ok(())
+}
+
+/// Calls `visit` with number and value of each of `members`, which rise, or of all metrics.
+pub(super) fn each(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    resource: Resource,
+    members: Option<&[i64]>,
+    mut visit: impl FnMut(i64, f64),
+) -> Result<(), StorageError> {
+    let metrics: i64 = db.get(FILLED, values![suite.get()], |row| row.get(0))?;
+    let filled = metrics / BLOCK * BLOCK;
+    let (suite_value, code) = (Value::from(suite.get()), Value::from(resource.code()));
+    let Some(members) = members else {
+        db.each(BLOCKS, &[suite_value, code], |row| {
+            let (block, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            for (number, value) in (block * BLOCK + 1..).zip(numbers(&body)) {
+                if !value.is_nan() {
+                    visit(number, value);
+                }
+            }
+            Ok(())
+        })?;
+        return newest(db, suite, resource, filled, visit);
+    };
+    let mut rest = members;
+    let mut blocks: Vec<i64> =
+        members.iter().take_while(|number| **number <= filled).map(|number| (number - 1) / BLOCK).collect();
+    blocks.dedup();
+    db.each(SOME_BLOCKS, &[suite_value, code, Value::Ints(&blocks)], |row| {
+        let (block, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let before = rest.partition_point(|number| *number <= block * BLOCK);
+        let end = rest.partition_point(|number| *number <= (block + 1) * BLOCK);
+        for number in &rest[before..end] {
+            let at = ((number - 1) % BLOCK) as usize * 8;
+            let value = body.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(f64::from_le_bytes);
+            if let Some(value) = value.filter(|value| !value.is_nan()) {
+                visit(*number, value);
+            }
+        }
+        rest = &rest[end..];
+        Ok(())
+    })?;
+    newest(db, suite, resource, filled, |number, value| {
+        if members.binary_search(&number).is_ok() {
+            visit(number, value);
+        }
+    })
+}
+
+/// The values of the metrics after number `filled`.
+fn newest(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    resource: Resource,
+    filled: i64,
+    mut visit: impl FnMut(i64, f64),
+) -> Result<(), StorageError> {
+    let place = resource.code() as usize - 1;
+    let until = filled + BLOCK;
+    db.each(NEWEST, values![suite.get(), filled], |row| {
+        let number = row.get(0)?;
+        // Metrics of the next block may have come meanwhile.
+        if number <= until {
+            visit(number, measured(row, 1)?[place]);
+        }
+        Ok(())
+    })
+}
+
+fn numbers(body: &[u8]) -> impl Iterator<Item = f64> {
+    body.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap_or_default()))
+}
+
+/// Values as they are stored with their metric: bit by bit, which a column of numbers is not on SQLite (it has no -0.0).
+pub(super) fn packed(values: &[f64; 5]) -> [u8; 40] {
+    let mut bytes = [0; 40];
+    for (place, value) in bytes.chunks_exact_mut(8).zip(values) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+    bytes
+}
+
+/// The values of a metric in column number `index`.
+pub(super) fn measured(row: &Row<'_>, index: usize) -> Result<[f64; 5], StorageError> {
+    let bytes: Vec<u8> = row.get(index)?;
+    let mut values = [0.0; 5];
+    if bytes.len() != 40 {
+        return Err(StorageError::Damaged {
+            place: "monitor_metric.measured",
+            found: format!("{} bytes", bytes.len()),
+        });
+    }
+    for (value, stored) in values.iter_mut().zip(numbers(&bytes)) {
+        *value = stored;
+    }
+    Ok(values)
+}
