@@ -20,6 +20,7 @@ pub mod suites;
 pub mod tokens;
 pub mod users;
 
+pub mod avocado;
 pub mod catalog;
 pub mod detector;
 pub mod dispositions;
