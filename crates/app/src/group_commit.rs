@@ -7,7 +7,7 @@ use crate::detection::{Detection, Detector};
 use crate::metrics::Metrics;
 use casebook_model::id::SuiteId;
 use casebook_storage::catalog::Catalogs;
-use casebook_storage::ingest::{self, NewUpload, Receipt};
+use casebook_storage::ingest::{self, NewUpload, Receipt, Refusal};
 use casebook_storage::{Db, Engine, StorageError, Store};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +33,9 @@ pub enum NotRecorded {
     /// The suite was deleted while the results were on their way.
     #[error("there is no such suite")]
     NoSuchSuite,
+    /// The protocol of the upload refuses it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The server is stopping.
     #[error("the server is stopping: send the results again later")]
     Closed,
@@ -227,7 +230,9 @@ impl Shared {
             ingest::record(db, suite, uploads, &self.catalogs, &mut Detection::new(&self.detector))
         })?;
         let error = match together {
-            Ok(receipts) => return Ok(receipts.into_iter().map(Ok).collect()),
+            Ok(answers) => {
+                return Ok(answers.into_iter().map(|answer| answer.map_err(NotRecorded::Refused)).collect());
+            }
             Err(error) => error,
         };
         self.detector.forget(std::iter::once(suite));

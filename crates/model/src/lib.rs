@@ -32,6 +32,7 @@ pub mod disposition;
 pub mod evidence;
 pub mod health;
 pub mod machine;
+pub mod measurement;
 
 /// Defines an enum with a stable number (what the database holds) and a stable word (what people and programs read).
 ///

@@ -8,6 +8,7 @@ use crate::db::Db;
 use crate::error::StorageError;
 use crate::ingest::NewResult;
 use crate::insert::Insert;
+use crate::monitor::Memory;
 use crate::rollups::RollupCache;
 use crate::value::{Value, values};
 use casebook_model::id::{SuiteId, TestId, VariantId};
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-/// Tests kept in memory over all suites; past it, other suites' catalogs are dropped and read again when needed.
+/// Tests and words of metrics kept in memory over all suites; past it, other suites' catalogs are dropped and read again when needed.
 const MOST_TESTS: usize = 400_000;
 
 const TESTS_SINCE: &str = "/* catalog.tests_since */ select test_id, identity_key, location, file, suite_path from test \
@@ -87,9 +88,8 @@ impl Catalogs {
     /// Keeps a catalog whose changes were committed; one that is not put back is read afresh.
     pub(crate) fn put_back(&self, suite: SuiteId, catalog: SuiteCatalog) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.values().map(|other| other.attributes.len()).sum::<usize>() + catalog.attributes.len()
-            > MOST_TESTS
-        {
+        let size = |catalog: &SuiteCatalog| catalog.attributes.len() + catalog.monitor.len();
+        if kept.values().map(size).sum::<usize>() + size(&catalog) > MOST_TESTS {
             kept.clear();
         }
         kept.insert(suite, catalog);
@@ -119,6 +119,8 @@ pub(crate) struct SuiteCatalog {
     variants: KeyMap<i64>,
     /// Roll-ups of the days that are being written to.
     pub(crate) rollups: RollupCache,
+    /// What pytest-monitor's records need to know.
+    pub(crate) monitor: Memory,
 }
 
 /// Rows to write because of new or changed tests, spellings and variants.

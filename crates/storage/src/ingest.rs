@@ -5,6 +5,7 @@
 
 mod executions;
 pub(crate) mod plan;
+mod records;
 mod rows;
 
 use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};
@@ -18,6 +19,7 @@ use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
 use casebook_model::key::Key;
 use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::report::Problem;
+use casebook_model::resources::Resources;
 use casebook_model::run::{OutcomeCounts, Protocol, Run, RunAttributes, VerdictCounts};
 use casebook_model::tags::Tags;
 use casebook_model::test::{Identity, TestAttributes, canonical_class_name};
@@ -25,13 +27,17 @@ use casebook_model::time::Timestamp;
 use casebook_model::variant::Variant;
 use std::collections::HashMap;
 
+pub(crate) use records::Written;
+pub use records::{Record, Refusal};
 pub(crate) use rows::tags_from_json;
 pub use rows::tags_json;
 
-const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept, past_changes from suite_counter \
+const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept, past_changes, \
+     machines, sessions, metrics, words, jobs, job_tests, job_records from suite_counter \
      where suite_id = $1 for update";
 const UNLOCK: &str = "/* ingest.unlock */ update suite_counter set runs = $2, tests = $3, uploads = $4, variants = $5, \
-     catalog_version = $6, runs_kept = $7, past_changes = $8 where suite_id = $1";
+     catalog_version = $6, runs_kept = $7, past_changes = $8, machines = $9, sessions = $10, metrics = $11, words = $12, \
+     jobs = $13, job_tests = $14, job_records = $15 where suite_id = $1";
 const BY_DIGEST: &str = "/* ingest.by_digest */ select upload_id from upload where suite_id = $1 and run_id = $2 and digest = $3 limit 1";
 
 /// One upload, checked and ready to be stored.
@@ -67,6 +73,8 @@ pub struct NewUpload {
     pub variants: Vec<Variant>,
     /// The results in the order of the report, earlier attempts before later ones.
     pub results: Vec<NewResult>,
+    /// What its protocol keeps beside them.
+    pub records: Vec<Record>,
     /// Records that were mended and kept.
     pub repaired: i64,
     /// Records that could not be used.
@@ -110,6 +118,8 @@ pub struct NewResult {
     pub tags: Tags,
     /// Its spans, packed.
     pub spans: Option<Vec<u8>>,
+    /// What it took.
+    pub resources: Option<Resources>,
 }
 
 impl NewResult {
@@ -145,6 +155,8 @@ pub struct Receipt {
     pub duplicate: i64,
     /// Results that could not be stored, beyond those the report's parser rejected.
     pub rejected: i64,
+    /// Running numbers of its records, in their order; none for a repetition.
+    pub records: Vec<i64>,
 }
 
 /// Called once for each recorded upload, in the order of commit, inside its transaction and under the suite's lock.
@@ -228,6 +240,13 @@ pub(crate) struct Counter {
     pub(crate) runs_kept: i64,
     /// Uploads that changed the roll-ups of a day that was over ([`crate::rollups::past_changes`]).
     pub(crate) past_changes: i64,
+    pub(crate) machines: i64,
+    pub(crate) sessions: i64,
+    pub(crate) metrics: i64,
+    pub(crate) words: i64,
+    pub(crate) jobs: i64,
+    pub(crate) job_tests: i64,
+    pub(crate) job_records: i64,
 }
 
 /// A run that the group touches.
@@ -247,8 +266,38 @@ pub fn record(
     uploads: &[NewUpload],
     catalogs: &Catalogs,
     fold: &mut dyn Fold,
+) -> Result<Vec<Result<Receipt, Refusal>>, StorageError> {
+    let counter = lock(db, suite)?;
+    let refusals = records::examine(db, suite, uploads)?;
+    if refusals.iter().all(Option::is_none) {
+        let receipts = record_taken(db, suite, uploads, counter, catalogs, fold)?;
+        return Ok(receipts.into_iter().map(Ok).collect());
+    }
+    // Few are refused, and those that come with them are small.
+    let taken: Vec<NewUpload> = uploads
+        .iter()
+        .zip(&refusals)
+        .filter(|(_, refusal)| refusal.is_none())
+        .map(|(u, _)| u.clone())
+        .collect();
+    let mut receipts = record_taken(db, suite, &taken, counter, catalogs, fold)?.into_iter();
+    let answers =
+        refusals.into_iter().map(|refusal| refusal.map_or_else(|| receipts.next().map(Ok), |r| Some(Err(r))));
+    Ok(answers.flatten().collect())
+}
+
+/// Records uploads that no protocol refuses. The suite's counter row is locked.
+fn record_taken(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    uploads: &[NewUpload],
+    mut counter: Counter,
+    catalogs: &Catalogs,
+    fold: &mut dyn Fold,
 ) -> Result<Vec<Receipt>, StorageError> {
-    let mut counter = lock(db, suite)?;
+    if uploads.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut catalog = catalogs.take(suite);
     catalog.refresh(db, suite, counter.catalog_version)?;
     catalog.rollups.check(counter.uploads);
@@ -263,7 +312,7 @@ pub fn record(
         let mention = Mention { protocol: upload.protocol, result: &upload.results[stored.result_index] };
         catalog.learn(TestId(stored.test), mention, &mut changes);
     }
-    let receipts = receive(uploads, &repeats, &mut touched, &run_of, &planned, &mut counter);
+    let mut receipts = receive(uploads, &repeats, &mut touched, &run_of, &planned, &mut counter);
 
     if !changes.is_empty() {
         // Two numbers: see `SuiteCatalog::write`.
@@ -273,6 +322,11 @@ pub fn record(
     let executions = rows::write(db, suite, uploads, &touched, &planned, &receipts)?;
     catalog.rollups.add(db, suite, uploads, &executions, counter.uploads)?;
     counter.past_changes += rollups::past_changes(uploads, &executions);
+    let written = Written { suite, uploads, received: &receipts, plan: &planned };
+    let numbers = records::write(db, &written, &mut counter, &mut catalog)?;
+    for (received, numbers) in receipts.iter_mut().zip(numbers) {
+        received.receipt.records = numbers;
+    }
     unlock(db, suite, &counter)?;
     let said = said(uploads, &planned);
     fold.begin(db, suite)?;
@@ -343,6 +397,13 @@ fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
             catalog_version: row.get(4)?,
             runs_kept: row.get(5)?,
             past_changes: row.get(6)?,
+            machines: row.get(7)?,
+            sessions: row.get(8)?,
+            metrics: row.get(9)?,
+            words: row.get(10)?,
+            jobs: row.get(11)?,
+            job_tests: row.get(12)?,
+            job_records: row.get(13)?,
         })
     })?;
     counter.ok_or(StorageError::NoSuchSuite)
@@ -357,9 +418,39 @@ pub fn lock_suite(db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
 }
 
 fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), StorageError> {
-    let Counter { runs, tests, uploads, variants, catalog_version, runs_kept, past_changes } = *counter;
-    let numbers =
-        values![suite.get(), runs, tests, uploads, variants, catalog_version, runs_kept, past_changes];
+    let Counter {
+        runs,
+        tests,
+        uploads,
+        variants,
+        catalog_version,
+        runs_kept,
+        past_changes,
+        machines,
+        sessions,
+        metrics,
+        words,
+        jobs,
+        job_tests,
+        job_records,
+    } = *counter;
+    let numbers = values![
+        suite.get(),
+        runs,
+        tests,
+        uploads,
+        variants,
+        catalog_version,
+        runs_kept,
+        past_changes,
+        machines,
+        sessions,
+        metrics,
+        words,
+        jobs,
+        job_tests,
+        job_records,
+    ];
     db.execute(UNLOCK, numbers)?;
     Ok(())
 }
@@ -483,8 +574,14 @@ fn receive(
                 Origin::Stored(id) => id,
                 Origin::Here(first) => received[first].receipt.upload,
             };
-            let receipt =
-                Receipt { run: run.id, upload: original, accepted: 0, duplicate: whole, rejected: 0 };
+            let receipt = Receipt {
+                run: run.id,
+                upload: original,
+                accepted: 0,
+                duplicate: whole,
+                rejected: 0,
+                records: Vec::new(),
+            };
             received.push(Received { receipt, recorded: false });
             continue;
         }
@@ -501,6 +598,7 @@ fn receive(
             accepted: tally.accepted,
             duplicate: tally.duplicate,
             rejected: tally.rejected,
+            records: Vec::new(),
         };
         received.push(Received { receipt, recorded: true });
     }

@@ -28,6 +28,7 @@ pub mod executions;
 pub mod failures;
 pub mod hot_reads;
 pub mod ingest;
+pub mod monitor;
 pub mod page;
 pub mod removals;
 pub mod rollups;

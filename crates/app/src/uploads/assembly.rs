@@ -91,6 +91,7 @@ pub fn assemble(
         tags,
         variants,
         results: stored,
+        records: Vec::new(),
         repaired,
         rejected: rejected as i64,
         problems,
@@ -273,6 +274,7 @@ impl Builder<'_> {
             failure: result.failure.filter(|failure| !failure.is_empty()).as_ref().map(pack),
             tags,
             spans: result.spans.map(|spans| failures::deflate(spans.as_bytes())),
+            resources: None,
             scope: result.scope,
             name: result.name,
         };

@@ -209,6 +209,7 @@ create table machine (
     protocol integer not null,
     machine_key blob not null,
     key text not null,
+    folded blob,
     cpu_count integer,
     cpu_frequency_mhz real,
     cpu_type text,
@@ -222,6 +223,7 @@ create table machine (
     primary key (suite_id, machine_id)
 ) strict, without rowid;
 create unique index machine_by_key on machine (suite_id, protocol, machine_key);
+create index machine_by_prefix on machine (suite_id, protocol, folded);
 
 create table run (
     suite_id integer not null,
@@ -445,7 +447,8 @@ create table test_plan (
 create table monitor_session (
     suite_id integer not null,
     session_no integer not null,
-    session_key blob not null,
+    session_word integer not null,
+    folded blob not null,
     key text not null,
     run_id integer not null,
     run_date text not null,
@@ -455,8 +458,8 @@ create table monitor_session (
     build text,
     primary key (suite_id, session_no)
 ) strict, without rowid;
-create unique index session_by_key on monitor_session (suite_id, session_key);
-create index session_by_build on monitor_session (suite_id, pipeline, build, session_no);
+create unique index session_by_word on monitor_session (suite_id, session_word);
+create index session_by_prefix on monitor_session (suite_id, folded);
 
 create table monitor_word (
     suite_id integer not null,
@@ -479,9 +482,7 @@ create table monitor_metric (
     location_word integer not null,
     kind_word integer not null,
     component_word integer not null,
-    run_id integer,
-    test_id integer,
-    started_text text not null,
+    started text not null,
     total_time real not null,
     user_time real not null,
     kernel_time real not null,
@@ -490,21 +491,38 @@ create table monitor_metric (
     primary key (suite_id, metric_no)
 ) strict, without rowid;
 
+-- Numbers of the metrics of each word, packed; word 0 stands for all metrics. Full chunks never change, the rest is the tail.
 create table monitor_list (
     suite_id integer not null,
-    list integer not null,
+    word_id integer not null,
+    size integer not null,
+    tail blob not null,
+    primary key (suite_id, word_id)
+) strict, without rowid;
+
+create table monitor_list_chunk (
+    suite_id integer not null,
     word_id integer not null,
     chunk integer not null,
     members blob not null,
-    primary key (suite_id, list, word_id, chunk)
+    primary key (suite_id, word_id, chunk)
+) strict, without rowid;
+
+-- One measured value of 512 neighbouring metrics, packed, written when all of them are there.
+create table monitor_column (
+    suite_id integer not null,
+    resource integer not null,
+    block integer not null,
+    body blob not null,
+    primary key (suite_id, resource, block)
 ) strict, without rowid;
 
 create table monitor_component_session (
     suite_id integer not null,
     component_word integer not null,
-    first_metric integer not null,
     session_word integer not null,
-    primary key (suite_id, component_word, first_metric)
+    first_metric integer not null,
+    primary key (suite_id, component_word, session_word)
 ) strict, without rowid;
 
 -- Avocado Server: jobs, and below each its tests, activities and data in order of arrival.

@@ -10,6 +10,7 @@ use crate::value::{Value, values};
 use crate::{runs, uploads as upload_rows};
 use casebook_model::execution::Execution;
 use casebook_model::id::{ExecutionId, RunId, SuiteId, TestId};
+use casebook_model::resources::Resources;
 use casebook_model::tags::Tags;
 
 const FAILURES: Insert = Insert {
@@ -26,6 +27,11 @@ const TAGS: Insert =
     Insert { into: "execution_tags (suite_id, run_id, test_id, attempt, tags)", columns: 5, conflict: "" };
 const SPANS: Insert =
     Insert { into: "execution_spans (suite_id, run_id, test_id, attempt, body)", columns: 5, conflict: "" };
+const RESOURCES: Insert = Insert {
+    into: "execution_resources (suite_id, run_id, test_id, attempt, wall_seconds, user_seconds, system_seconds, cpu_share, memory_mib)",
+    columns: 9,
+    conflict: "",
+};
 
 /// Writes everything, and returns the executions of each upload by test and attempt.
 pub(crate) fn write(
@@ -76,7 +82,7 @@ fn execution(
     }
 }
 
-/// Failures, own tags and spans: few results have them.
+/// Failures, own tags, spans and resources: few results have them.
 fn write_rare(
     db: &mut Db<'_>,
     suite: SuiteId,
@@ -88,6 +94,7 @@ fn write_rare(
     let mut texts = Vec::new();
     let mut tagged = Vec::new();
     let mut spans = Vec::new();
+    let mut resources = Vec::new();
     for planned in &plan.executions {
         let result = &uploads[planned.upload_index].results[planned.result_index];
         let place: [Value<'_>; 4] = [
@@ -117,6 +124,18 @@ fn write_rare(
             spans.extend_from_slice(&place);
             spans.push(body.as_slice().into());
         }
+        if let Some(Resources { wall_seconds, user_seconds, system_seconds, cpu_share, memory_mib }) =
+            result.resources
+        {
+            resources.extend_from_slice(&place);
+            resources.extend_from_slice(values![
+                wall_seconds,
+                user_seconds,
+                system_seconds,
+                cpu_share,
+                memory_mib
+            ]);
+        }
     }
     FAILURE_TEXTS.rows(db, &texts)?;
     FAILURES.rows(db, &failures)?;
@@ -126,7 +145,8 @@ fn write_rare(
         rows.push(tags.into());
     }
     TAGS.rows(db, &rows)?;
-    SPANS.rows(db, &spans)
+    SPANS.rows(db, &spans)?;
+    RESOURCES.rows(db, &resources)
 }
 
 /// Tags as they are stored: a JSON object of texts, sorted by key.

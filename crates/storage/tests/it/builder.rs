@@ -70,7 +70,8 @@ pub(crate) fn record(
     uploads: &[NewUpload],
     catalogs: &Catalogs,
 ) -> Result<Vec<Receipt>, StorageError> {
-    store.write(|db| ingest::record(db, suite, uploads, catalogs, &mut ()))
+    let answers = store.write(|db| ingest::record(db, suite, uploads, catalogs, &mut ()))?;
+    Ok(answers.into_iter().map(Result::unwrap).collect())
 }
 
 pub(crate) struct Builder(NewUpload);
@@ -93,6 +94,7 @@ impl Builder {
             tags: Tags::default(),
             variants: vec![Variant::default()],
             results: Vec::new(),
+            records: Vec::new(),
             repaired: 0,
             rejected: 0,
             problems: Vec::new(),
@@ -170,5 +172,6 @@ fn result(name: &str, outcome: Outcome) -> NewResult {
         failure: outcome.is_failing().then(|| casebook_storage::failures::pack(&failure, None)),
         tags: Tags::default(),
         spans: None,
+        resources: None,
     }
 }

@@ -9,6 +9,7 @@ mod catalogs;
 mod failures;
 mod folding;
 mod ingest;
+mod monitor;
 mod plans;
 mod rollups;
 mod schema;

@@ -1,0 +1,104 @@
+//! Lists of metric numbers in rising order: a count, a numbered page or a whole list without reading metrics.
+//!
+//! A list is cut into chunks of [`CHUNK`] numbers, packed as distances. Full chunks never change; the rest, the tail, lies
+//! in the list's own row with its size. So a page is at most three rows wherever it is, and a new member rewrites one.
+
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::insert::Insert;
+use crate::value::{Value, values};
+use casebook_model::id::SuiteId;
+use std::collections::BTreeMap;
+
+/// Members of a full chunk.
+pub(super) const CHUNK: i64 = 512;
+
+/// The list of all metrics.
+pub(super) const ALL: i64 = 0;
+
+const HEADS: &str = "/* monitor.lists */ select word_id, size, tail from monitor_list where suite_id = $1 and word_id = any($2)";
+const PUT_HEADS: Insert = Insert {
+    into: "monitor_list (suite_id, word_id, size, tail)",
+    columns: 4,
+    conflict: "on conflict (suite_id, word_id) do update set size = excluded.size, tail = excluded.tail",
+};
+const PUT_CHUNKS: Insert =
+    Insert { into: "monitor_list_chunk (suite_id, word_id, chunk, members)", columns: 4, conflict: "" };
+
+/// A list's own row.
+pub(super) struct Head {
+    pub(super) size: i64,
+    tail: Vec<u8>,
+}
+
+/// Adds members to lists; those of each list come in rising order, and are larger than all before.
+pub(super) fn append(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    additions: &BTreeMap<i64, Vec<i64>>,
+) -> Result<(), StorageError> {
+    let words: Vec<i64> = additions.keys().copied().collect();
+    let mut known: BTreeMap<i64, Head> = heads(db, suite, &words)?.into_iter().collect();
+    let mut changed = Vec::with_capacity(additions.len());
+    let mut full = Vec::new();
+    for (word, members) in additions {
+        let mut head = known.remove(word).unwrap_or(Head { size: 0, tail: Vec::new() });
+        let mut last = unpack(&head.tail, |_| ())?;
+        for member in members {
+            put(&mut head.tail, member - last);
+            last = *member;
+            head.size += 1;
+            if head.size % CHUNK == 0 {
+                full.push((*word, head.size / CHUNK - 1, std::mem::take(&mut head.tail)));
+                last = 0;
+            }
+        }
+        changed.push((*word, head));
+    }
+    let mut rows: Vec<Value<'_>> = Vec::with_capacity(full.len() * PUT_CHUNKS.columns);
+    for (word, chunk, members) in &full {
+        rows.extend_from_slice(values![suite.get(), *word, *chunk, members.as_slice()]);
+    }
+    PUT_CHUNKS.rows(db, &rows)?;
+    rows.clear();
+    for (word, head) in &changed {
+        rows.extend_from_slice(values![suite.get(), *word, head.size, head.tail.as_slice()]);
+    }
+    PUT_HEADS.rows(db, &rows)
+}
+
+fn heads(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<(i64, Head)>, StorageError> {
+    db.query(HEADS, &[suite.get().into(), Value::Ints(words)], |row| {
+        Ok((row.get(0)?, Head { size: row.get(1)?, tail: row.get(2)? }))
+    })
+}
+
+/// Reads packed members, and returns the last; 0 of none.
+fn unpack(bytes: &[u8], mut take: impl FnMut(i64)) -> Result<i64, StorageError> {
+    let (mut last, mut number, mut shift) = (0i64, 0i64, 0u32);
+    for byte in bytes {
+        number |= i64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if *byte < 0x80 {
+            last += number;
+            take(last);
+            (number, shift) = (0, 0);
+        } else if shift > 56 {
+            return Err(damaged(bytes));
+        }
+    }
+    if shift == 0 { Ok(last) } else { Err(damaged(bytes)) }
+}
+
+fn damaged(bytes: &[u8]) -> StorageError {
+    StorageError::Damaged { place: "monitor_list", found: format!("{} bytes", bytes.len()) }
+}
+
+fn put(bytes: &mut Vec<u8>, distance: i64) {
+    let mut number = distance.max(0).cast_unsigned();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}

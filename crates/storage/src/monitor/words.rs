@@ -1,0 +1,87 @@
+//! Words: texts that many metrics share, by number. They are only ever added, so a memory that is behind reads the newer ones.
+
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::insert::Insert;
+use crate::value::{Value, values};
+use casebook_model::id::SuiteId;
+use casebook_model::key::Key;
+use casebook_model::measurement::MetricWord;
+use std::collections::HashMap;
+
+const SINCE: &str = "/* monitor.words_since */ select word_id, kind, word_key from monitor_word where suite_id = $1 and word_id > $2";
+const PUT: Insert =
+    Insert { into: "monitor_word (suite_id, word_id, kind, word_key, word)", columns: 5, conflict: "" };
+
+/// What the writer remembers of a suite's words.
+#[derive(Default)]
+pub(crate) struct Memory {
+    upto: i64,
+    words: HashMap<(i64, Key), i64>,
+}
+
+impl Memory {
+    /// How many, for the bound on all suites.
+    pub(crate) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Reads the words that came since. The suite's counter row is locked, and says that there are `words`.
+    pub(super) fn refresh(
+        &mut self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        words: i64,
+    ) -> Result<(), StorageError> {
+        if self.upto == words {
+            return Ok(());
+        }
+        if self.upto > words {
+            *self = Self::default();
+        }
+        db.each(SINCE, values![suite.get(), self.upto], |row| {
+            self.words.insert((row.get(1)?, row.get(2)?), row.get(0)?);
+            Ok(())
+        })?;
+        self.upto = words;
+        Ok(())
+    }
+}
+
+/// Gives words their numbers while a group is written.
+pub(super) struct Numbering<'a> {
+    memory: &'a mut Memory,
+    made: &'a mut i64,
+    new: Vec<(i64, MetricWord, Key, &'a str)>,
+}
+
+impl<'a> Numbering<'a> {
+    pub(super) fn new(memory: &'a mut Memory, made: &'a mut i64) -> Self {
+        Self { memory, made, new: Vec::new() }
+    }
+
+    /// The number of a word, new or known.
+    pub(super) fn number(&mut self, kind: MetricWord, key: Key, text: &'a str) -> i64 {
+        *self.memory.words.entry((kind.code(), key)).or_insert_with(|| {
+            *self.made += 1;
+            self.new.push((*self.made, kind, key, text));
+            *self.made
+        })
+    }
+
+    /// Writes the words that are new.
+    pub(super) fn finish(self, db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
+        self.memory.upto = *self.made;
+        let mut rows: Vec<Value<'_>> = Vec::with_capacity(self.new.len() * PUT.columns);
+        for (id, kind, key, text) in &self.new {
+            rows.extend_from_slice(values![suite.get(), *id, kind.code(), key, *text]);
+        }
+        PUT.rows(db, &rows)
+    }
+}
+
+/// Tags as they are stored: a JSON list of name and value, in the order in which they were sent.
+pub(super) fn tags_text(tags: &[(String, Option<String>)]) -> String {
+    let list = tags.iter().map(|(name, value)| serde_json::json!([name, value]));
+    serde_json::Value::Array(list.collect()).to_string()
+}
