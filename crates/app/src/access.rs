@@ -102,6 +102,19 @@ pub enum Extent {
     Anonymous,
 }
 
+/// What a request wants with the suite of its credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// What says nothing of anybody's results.
+    Look,
+    /// Reading results and records.
+    Read,
+    /// Sending results and records.
+    Upload,
+    /// Changing and deleting them.
+    Write,
+}
+
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
@@ -220,7 +233,20 @@ impl App {
     /// # Errors
     /// The access does not allow uploads, or its organization has no suite `default`.
     pub async fn suite_for_records(&self, access: &Access) -> Result<Suite, Denied> {
-        access.check_upload()?;
+        self.home_suite(access, Purpose::Upload).await
+    }
+
+    /// The suite of a credential, for protocols whose addresses name none.
+    ///
+    /// # Errors
+    /// The access does not allow `purpose`, or its organization has no suite `default`.
+    pub async fn home_suite(&self, access: &Access, purpose: Purpose) -> Result<Suite, Denied> {
+        match purpose {
+            Purpose::Look => {}
+            Purpose::Read => access.check_read(self.options.anonymous)?,
+            Purpose::Upload => access.check_upload()?,
+            Purpose::Write => access.check_write()?,
+        }
         let extent = access.extent;
         self.read(move |db| match extent {
             Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
@@ -254,12 +280,8 @@ impl App {
         suite: &str,
     ) -> Result<Suite, Denied> {
         let found = self.readable_suite(access, organization, suite).await?;
-        match access.extent {
-            // Changing what others see always needs a name.
-            Extent::Anonymous => Err(Denied::Unknown),
-            _ if access.scope.may_write() => Ok(found),
-            _ => Err(Denied::Scope(access.scope)),
-        }
+        access.check_write()?;
+        Ok(found)
     }
 
     /// The suite `organization/suite`, if this access may read it.
@@ -326,6 +348,15 @@ impl Access {
     fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
         let open = self.extent == Extent::Anonymous && anonymous != Anonymous::None;
         if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
+    }
+
+    /// Whether this access may change what others see, which always needs a name.
+    fn check_write(&self) -> Result<(), Denied> {
+        match self.extent {
+            Extent::Anonymous => Err(Denied::Unknown),
+            _ if self.scope.may_write() => Ok(()),
+            _ => Err(Denied::Scope(self.scope)),
+        }
     }
 
     /// Whether this access may see what concerns every suite.

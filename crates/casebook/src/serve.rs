@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::database::Database;
 use casebook_app::clock::Clock;
 use casebook_app::{Anonymous, App, Options, setup};
-use casebook_server::{Limits, RateLimits, TrustedProxies};
+use casebook_server::{Limits, RateLimits, TrustedProxies, Zone};
 use casebook_storage::Store;
 use clap::Args;
 use ipnet::IpNet;
@@ -43,6 +43,9 @@ pub(crate) struct Serve {
     /// Requests a minute to the REST API for one token or user
     #[arg(long, value_name = "NUMBER", default_value_t = RateLimits::default().caller, env = "CASEBOOK_REST_LIMIT_USER")]
     rest_limit_user: u64,
+    /// Time zone of time stamps that Avocado's clients send without one
+    #[arg(long, value_name = "ZONE", default_value = Zone::DEFAULT, env = "CASEBOOK_AVOCADO_TIMEZONE")]
+    avocado_timezone: Zone,
     /// Write the log as JSON lines
     #[arg(long, env = "CASEBOOK_LOG_JSON")]
     log_json: bool,
@@ -102,6 +105,7 @@ impl Serve {
             limits: Limits::default(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
             rate_limits: RateLimits { organization: self.rest_limit, caller: self.rest_limit_user },
+            avocado_zone: self.avocado_timezone,
         };
         let serving = listening.serve(Arc::clone(&app), options, terminated(&runtime)?);
         println!("listening on {address}");

@@ -10,7 +10,7 @@ mod routes;
 mod unpacking;
 
 pub use body::{Bodies, Fields, Incoming};
-pub use caller::{Caller, ClientAddress};
+pub use caller::{Caller, ClientAddress, Forwarded};
 pub use content::{Content, Room};
 pub use limits::Limits;
 pub use refusal::Refusal;

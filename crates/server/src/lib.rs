@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use api::document as openapi;
+pub use casebook_avocado::{UnknownZone, Zone};
 pub use casebook_buildkite::RateLimits;
 pub use casebook_http::{Limits, Needs, Route};
 pub use client_address::TrustedProxies;
@@ -37,24 +38,26 @@ pub struct Options {
     pub trusted_proxies: TrustedProxies,
     /// Requests a minute to the REST API.
     pub rate_limits: RateLimits,
+    /// Time zone of Avocado's time stamps that name none.
+    pub avocado_zone: Zone,
 }
 
 /// Every address that a protocol answers at, and what it needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    casebook_buildkite::surface().chain(api::surface())
+    casebook_buildkite::surface().chain(casebook_avocado::surface()).chain(api::surface())
 }
 
 /// The whole surface of the server.
 pub fn router(app: &Arc<App>, options: &Options) -> Router {
     let bodies = Bodies::new(options.limits);
     Router::new()
-        .route("/", get(fallback::root))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .with_state(Arc::clone(app))
         .merge(api::router(app))
-        .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
+        .merge(casebook_buildkite::router(Arc::clone(app), bodies.clone(), options.rate_limits))
+        .merge(casebook_avocado::router(Arc::clone(app), bodies, options.avocado_zone.clone()))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), observe::observe))

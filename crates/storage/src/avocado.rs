@@ -13,7 +13,9 @@ pub mod tests;
 use crate::db::Db;
 use crate::error::StorageError;
 use casebook_model::avocado::Standing;
+use crate::ingest::{self, NewUpload};
 use casebook_model::id::SuiteId;
+use records::Batch;
 
 /// Jobs or tests by how they stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,4 +67,27 @@ impl Tally {
 pub(crate) fn seed(db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
     software::seed(db, suite)?;
     systems::seed(db, suite)
+}
+
+/// Takes in what the uploads of a group bring for Avocado, and notes which of them are refused.
+pub(crate) fn examine(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    uploads: &[NewUpload],
+    refusals: &mut [Option<ingest::Refusal>],
+) -> Result<(), StorageError> {
+    let batches = uploads.iter().enumerate().flat_map(|(index, upload)| {
+        upload.records.iter().filter_map(move |record| match record {
+            ingest::Record::Avocado(batch) => Some((index, batch)),
+            ingest::Record::Monitor(_) => None,
+        })
+    });
+    let (indexes, batches): (Vec<usize>, Vec<&Batch>) = batches.unzip();
+    if batches.is_empty() {
+        return Ok(());
+    }
+    for (index, answer) in indexes.into_iter().zip(records::take_in(db, suite, &batches)?) {
+        refusals[index] = answer.err().map(ingest::Refusal::Avocado).or_else(|| refusals[index].take());
+    }
+    Ok(())
 }

@@ -57,6 +57,13 @@ pub struct Batch {
     pub repeatable: bool,
 }
 
+impl Batch {
+    /// Whether there is nothing in it that makes a run.
+    pub(crate) fn is_beside_runs(&self) -> bool {
+        !self.records.iter().any(|record| matches!(record, Record::Job(_)))
+    }
+}
+
 /// One record.
 #[derive(Debug, Clone)]
 pub enum Record {
@@ -125,19 +132,25 @@ pub enum Of {
 }
 
 /// Why nothing of a request was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The job is not there.
+    #[error("there is no such job")]
     NoJob,
     /// The job has no such test.
+    #[error("the job has no such test")]
     NoTest,
     /// There is a job with that id.
+    #[error("there is a job with this id: send another id")]
     IdTaken,
     /// There is a job with that `uniqueident`.
+    #[error("there is a job with this uniqueident: send another one")]
     IdentTaken,
     /// The job has a test with that tag.
+    #[error("the job has a test with this tag: send another tag")]
     TagTaken,
     /// The same is there already.
+    #[error("the same is there already")]
     Repeated,
 }
 

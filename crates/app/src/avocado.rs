@@ -1,0 +1,117 @@
+//! Avocado's records, and the executions that follow from them.
+
+use crate::App;
+use crate::uploads::NotRecorded;
+use casebook_model::avocado::{self, TestStatus};
+use casebook_model::branch;
+use casebook_model::execution::ExecutionFlags;
+use casebook_model::key::key_of;
+use casebook_model::run::{Protocol, RunAttributes};
+use casebook_model::suite::Suite;
+use casebook_model::tags::Tags;
+use casebook_model::test::{Spelling, TestAttributes, external_hash};
+use casebook_model::time::Timestamp;
+use casebook_model::variant::{self, Variant};
+use casebook_storage::ingest::{NewResult, NewUpload, Receipt, Record};
+
+pub use casebook_storage::Db;
+pub use casebook_storage::avocado::{Summary, Term, jobs, notes, records, software, systems, tests};
+pub use casebook_storage::ingest::Refusal;
+
+/// Number of the format of uploads that are records of this protocol (`docs/schema.md`, upload).
+const FORMAT: i64 = 20;
+
+/// Tag of executions whose status says more than their outcome.
+pub const STATUS_TAG: &str = "avocado.status";
+
+/// How a test ended: what its execution is made of. It is made once; a test whose execution is there gets no other.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// Its name in the job.
+    pub tag: String,
+    /// Its status.
+    pub status: TestStatus,
+    /// When it ended, as told; now if nobody told.
+    pub at: Option<Timestamp>,
+    /// How long it took, if that is known.
+    pub duration_us: Option<i64>,
+}
+
+/// What recognises the execution of a test of a job when it comes again.
+pub(crate) fn execution_hash(tag: &str) -> i64 {
+    external_hash(u128::from_be_bytes(key_of(&["avocado", tag])))
+}
+
+/// The tag of an execution whose status says more than its outcome.
+pub(crate) fn status_tag(word: &str) -> Option<(&'static str, &str)> {
+    (!matches!(word, "PASS" | "FAIL" | "ERROR" | "SKIP" | "TEST_NA")).then_some((STATUS_TAG, word))
+}
+
+impl App {
+    /// Keeps the records of a request of one job, and the execution that follows from them, if one does.
+    ///
+    /// # Errors
+    /// The records are refused, or cannot be stored; then nothing is stored.
+    pub async fn keep(
+        &self,
+        suite: &Suite,
+        branches: Option<&str>,
+        batch: records::Batch,
+        ending: Option<Ending>,
+    ) -> Result<Receipt, NotRecorded> {
+        let now = self.now();
+        let at = ending.as_ref().and_then(|ending| ending.at).map_or(now, |at| at.min(now));
+        self.record(NewUpload {
+            suite: suite.id,
+            protocol: Protocol::Avocado,
+            run_key: batch.job.clone(),
+            attributes: RunAttributes::default(),
+            branch_class: branch::classify(None, &suite.attributes.default_branch, branches),
+            job: None,
+            shard: None,
+            collector: None,
+            format: FORMAT,
+            received_at: now,
+            at,
+            digest: None,
+            tags: Tags::default(),
+            variants: vec![Variant::of(&Tags::default(), &Tags::default(), variant::DEFAULT_KEYS)],
+            results: ending.iter().map(result).collect(),
+            records: vec![Record::Avocado(batch)],
+            repaired: 0,
+            rejected: 0,
+            problems: Vec::new(),
+        })
+        .await
+    }
+}
+
+fn result(ending: &Ending) -> NewResult {
+    let Ending { tag, status, at: _, duration_us } = ending;
+    let identity = avocado::identity(tag);
+    let spelling = Spelling {
+        protocol: Protocol::Avocado,
+        scope: (&identity.class_name).into(),
+        name: (&identity.name).into(),
+    };
+    let attributes = TestAttributes::default();
+    NewResult {
+        spelling_key: spelling.key(),
+        scope: identity.class_name.clone(),
+        class_name: Some(identity.class_name),
+        name: identity.name,
+        attributes_hash: attributes.hash(),
+        attributes,
+        outcome: status.outcome(),
+        flags: ExecutionFlags::default(),
+        instance: 0,
+        offset_ms: 0,
+        duration_us: *duration_us,
+        external_hash: Some(execution_hash(tag)),
+        variant: 0,
+        failure: None,
+        tags: status_tag(status.as_str()).into_iter().collect(),
+        spans: None,
+        resources: None,
+    }
+}
