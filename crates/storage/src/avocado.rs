@@ -12,8 +12,8 @@ pub mod tests;
 
 use crate::db::Db;
 use crate::error::StorageError;
-use casebook_model::avocado::Standing;
 use crate::ingest::{self, NewUpload};
+use casebook_model::avocado::Standing;
 use casebook_model::id::SuiteId;
 use records::Batch;
 

@@ -160,8 +160,14 @@ pub struct Receipt {
 
 impl Receipt {
     /// The receipt of an upload that brought only records which belong to no run.
-    const BESIDE_RUNS: Self =
-        Self { run: RunId(0), upload: UploadId(0), accepted: 0, duplicate: 0, rejected: 0, records: Vec::new() };
+    const BESIDE_RUNS: Self = Self {
+        run: RunId(0),
+        upload: UploadId(0),
+        accepted: 0,
+        duplicate: 0,
+        rejected: 0,
+        records: Vec::new(),
+    };
 }
 
 /// Called once for each recorded upload, in the order of commit, inside its transaction and under the suite's lock.

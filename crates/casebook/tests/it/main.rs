@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod avocado;
 mod collectors;
 mod endpoint;
 mod model;
@@ -9,6 +10,9 @@ mod setup;
 
 mod access;
 mod access_matrix;
+mod avocado_jobs;
+mod avocado_rules;
+mod avocado_tests;
 mod bad_records;
 mod body_limits;
 mod commands;

@@ -3,10 +3,10 @@
 use crate::State;
 use crate::error::ApiError;
 use crate::fields::{Blank, Fields, Forms, as_text, shown};
+use crate::job_tests;
 use crate::jobs::{self, JobActivityRow};
 use crate::time;
 use crate::visit::{Address, Visit};
-use crate::job_tests;
 use axum::Json;
 use axum::body::Body;
 use axum::extract;

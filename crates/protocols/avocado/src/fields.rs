@@ -101,34 +101,19 @@ impl Fields {
     }
 
     /// A text that may be left out; null is none of its values.
-    pub(crate) fn text_if_given(
-        &mut self,
-        name: &'static str,
-        most: usize,
-        blank: Blank,
-    ) -> Option<String> {
+    pub(crate) fn text_if_given(&mut self, name: &'static str, most: usize, blank: Blank) -> Option<String> {
         if self.has(name) { self.text(name, most, blank) } else { None }
     }
 
     /// A text that may be left out or null. The outer value says whether it was given.
-    pub(crate) fn text_or_null(
-        &mut self,
-        name: &'static str,
-        most: usize,
-    ) -> Option<Option<String>> {
+    pub(crate) fn text_or_null(&mut self, name: &'static str, most: usize) -> Option<Option<String>> {
         match self.given.get(name)?.clone() {
             Value::Null => Some(None),
             value => self.check_text(name, &value, most, Blank::Allowed).map(Some),
         }
     }
 
-    fn check_text(
-        &mut self,
-        name: &'static str,
-        value: &Value,
-        most: usize,
-        blank: Blank,
-    ) -> Option<String> {
+    fn check_text(&mut self, name: &'static str, value: &Value, most: usize, blank: Blank) -> Option<String> {
         let Some(text) = as_text(value) else {
             self.refuse(name, NO_TEXT);
             return None;
@@ -185,11 +170,7 @@ impl Fields {
     }
 
     /// Something that is referred to by its name and must be there.
-    pub(crate) fn named<T>(
-        &mut self,
-        name: &'static str,
-        find: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
+    pub(crate) fn named<T>(&mut self, name: &'static str, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let value = self.require(name)?;
         let text = shown(&value);
         let found = value.as_str().and_then(find);
@@ -250,9 +231,8 @@ fn from_form(bytes: &[u8]) -> Map<String, Value> {
 }
 
 async fn from_multipart(content_type: &str, bytes: Bytes) -> Result<Map<String, Value>, ApiError> {
-    let broken = |error: multer::Error| {
-        ApiError::bad_request(format!("Multipart form parse error - {error}"))
-    };
+    let broken =
+        |error: multer::Error| ApiError::bad_request(format!("Multipart form parse error - {error}"));
     let boundary = multer::parse_boundary(content_type).map_err(broken)?;
     let body = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(bytes) });
     let mut form = multer::Multipart::new(body, boundary);

@@ -41,6 +41,7 @@ impl Places {
         }
         let place = |path: String, routes: Vec<Route>| {
             let mut allow: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+            allow.dedup();
             if allow.contains(&"GET") {
                 allow.push("HEAD");
             }
@@ -48,8 +49,7 @@ impl Places {
             let allow = HeaderValue::from_str(&allow.join(", "));
             let reads = routes.iter().find(|route| route.method == Method::GET).map(|route| route.needs);
             let fixed = is_fixed(&routes[0].path);
-            let place =
-                Place { allow: allow.unwrap_or(HeaderValue::from_static("OPTIONS")), reads, fixed };
+            let place = Place { allow: allow.unwrap_or(HeaderValue::from_static("OPTIONS")), reads, fixed };
             (path, place)
         };
         Self(methods.into_iter().map(|(path, routes)| place(path, routes)).collect())
@@ -65,7 +65,11 @@ fn without_slash(path: &str) -> &str {
 }
 
 /// Lets a request in, or answers why not.
-pub(crate) async fn guard(extract::State(state): extract::State<State>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    extract::State(state): extract::State<State>,
+    request: Request,
+    next: Next,
+) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let places = Arc::clone(&state.places);
     let place = path.as_deref().and_then(|path| places.at(path));
@@ -177,7 +181,8 @@ fn describe(parts: &Parts) -> Response {
     let name = if first.is_empty() { "api" } else { first };
     let media = ["application/json"];
     let description = "Avocado Server REST API, served by Casebook";
-    Json(json!({ "name": name, "description": description, "renders": media, "parses": media })).into_response()
+    Json(json!({ "name": name, "description": description, "renders": media, "parses": media }))
+        .into_response()
 }
 
 /// 405, after everything else was found good.

@@ -41,12 +41,7 @@ impl TestRow {
 }
 
 /// The test that an address names, and its job.
-pub(crate) fn named(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    job: &str,
-    test: &str,
-) -> Result<(Job, Test), ApiError> {
+pub(crate) fn named(db: &mut Db<'_>, suite: SuiteId, job: &str, test: &str) -> Result<(Job, Test), ApiError> {
     let job = jobs::named(db, suite, job)?;
     let test = tests::find(db, suite, job.no, row_number(test)?)?.ok_or_else(ApiError::not_found)?;
     Ok((job, test))
@@ -190,17 +185,17 @@ async fn update(
         }
     }
     let needed = |fields: &Fields, name: &str| method == Method::PUT || fields.has(name);
-    let tag =
-        if needed(&fields, "tag") { fields.text("tag", LONGEST_TAG, Blank::Refused) } else { None };
-    let status =
-        if needed(&fields, "status") { fields.named("status", TestStatus::from_word) } else { None };
+    let tag = if needed(&fields, "tag") { fields.text("tag", LONGEST_TAG, Blank::Refused) } else { None };
+    let status = if needed(&fields, "status") { fields.named("status", TestStatus::from_word) } else { None };
     fields.finish()?;
-    let changed =
-        Test { no: test.no, tag: tag.clone().unwrap_or(test.tag), status: status.or(test.status) };
+    let changed = Test { no: test.no, tag: tag.clone().unwrap_or(test.tag), status: status.or(test.status) };
     // The execution was made when a status was first known; history does not change.
-    let ending = status
-        .filter(|_| test.status.is_none())
-        .map(|status| Ending { tag: changed.tag.clone(), status, at: None, duration_us: None });
+    let ending = status.filter(|_| test.status.is_none()).map(|status| Ending {
+        tag: changed.tag.clone(),
+        status,
+        at: None,
+        duration_us: None,
+    });
     let records = vec![Record::Change { test: test.no, tag, status }];
     let batch = Batch { job: job.key.clone(), records, repeatable: false };
     let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending).await;

@@ -180,13 +180,8 @@ pub(crate) async fn create(
     let is_old_way = fields.has("name") || fields.has("uniqueident");
     let id = fields.text_if_given("id", LONGEST_ID, Blank::Refused);
     let unique_ident = fields.text_if_given("uniqueident", LONGEST_ID, Blank::Refused);
-    let mut attributes = JobAttributes {
-        description: None,
-        status: None,
-        elapsed_seconds: 0.0,
-        timeout: 0,
-        priority: None,
-    };
+    let mut attributes =
+        JobAttributes { description: None, status: None, elapsed_seconds: 0.0, timeout: 0, priority: None };
     read_attributes(&mut fields, &mut attributes, !is_old_way);
     fields.finish()?;
     let made_up = || secrets::random::<20>().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -49,7 +49,8 @@ pub fn router(app: Arc<App>, bodies: Bodies, zone: Zone) -> Router {
     let state = State { app, bodies, zone: Arc::new(zone), places };
     let routes = routes().slashes_optional();
     // Without its slash this address means something else (2.2).
-    let routes = routes.route("/version", get(root::version_for_old_client)).route("/version/", get(root::version));
+    let routes =
+        routes.route("/version", get(root::version_for_old_client)).route("/version/", get(root::version));
     routes
         .method_not_allowed_fallback(guard::method_not_allowed)
         .route_layer(from_fn_with_state(state.clone(), guard::guard))
@@ -92,8 +93,26 @@ fn small_tables(mut routes: Routes<State>) -> Routes<State> {
                 .with(Write, Method::DELETE, row, delete($module::$remove));
         };
     }
-    table!("/softwarecomponentkinds/", software, kinds, make_kind, kind, rename_kind, rename_kind, remove_kind);
-    table!("/softwarecomponentarches/", software, arches, make_arch, arch, rename_arch, rename_arch, remove_arch);
+    table!(
+        "/softwarecomponentkinds/",
+        software,
+        kinds,
+        make_kind,
+        kind,
+        rename_kind,
+        rename_kind,
+        remove_kind
+    );
+    table!(
+        "/softwarecomponentarches/",
+        software,
+        arches,
+        make_arch,
+        arch,
+        rename_arch,
+        rename_arch,
+        remove_arch
+    );
     table!("/softwarecomponents/", software, list, create, find, replace, change, remove);
     table!(
         "/linuxdistros/",

@@ -42,11 +42,15 @@ mod tests {
             request = request.header(HOST, host);
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        parts.extensions.extend(forwarded.map(|forwarded| {
-            let mut extensions = axum::http::Extensions::new();
-            extensions.insert(forwarded);
-            extensions
-        }).unwrap_or_default());
+        parts.extensions.extend(
+            forwarded
+                .map(|forwarded| {
+                    let mut extensions = axum::http::Extensions::new();
+                    extensions.insert(forwarded);
+                    extensions
+                })
+                .unwrap_or_default(),
+        );
         base(&parts, public_url)
     }
 

@@ -10,8 +10,8 @@ use axum::extract;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use casebook_app::Listed;
-use casebook_app::avocado::software::{self, Component, Label, Labels};
 use casebook_app::avocado::Db;
+use casebook_app::avocado::software::{self, Component, Label, Labels};
 use casebook_model::id::SuiteId;
 use serde::Serialize;
 
@@ -259,7 +259,9 @@ fn read(fields: &mut Fields, names: &Names, kept: Option<&Component>) -> Option<
     let checksum = text("checksum", 40, kept.map(|kept| &kept.checksum));
     let mut label = |name: &'static str, known: &[Label], old: Option<i64>| match old {
         Some(old) if !fields.has(name) => Some(old),
-        _ => fields.named(name, |name| known.iter().find(|label| label.name == name).map(|label| label.number)),
+        _ => {
+            fields.named(name, |name| known.iter().find(|label| label.name == name).map(|label| label.number))
+        }
     };
     let kind = label("kind", &names.kinds, kept.map(|kept| kept.kind));
     let arch = label("arch", &names.arches, kept.map(|kept| kept.arch));

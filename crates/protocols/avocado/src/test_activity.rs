@@ -11,10 +11,10 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::HeaderMap;
+use casebook_app::Page;
 use casebook_app::avocado::jobs::Job;
 use casebook_app::avocado::records::{Batch, Of, Record};
 use casebook_app::avocado::{Db, Ending, notes, tests};
-use casebook_app::Page;
 use casebook_model::avocado::TestStatus;
 use casebook_model::id::SuiteId;
 use casebook_model::time::Timestamp;
@@ -78,12 +78,7 @@ async fn by_number(
 
 /// The form of the journal tool, which sends a row again for ever until it is answered with 200: the test is made, an
 /// unknown status is none, what is too long is cut, and what is there already is left as it is.
-async fn by_tag(
-    state: &State,
-    visit: &Visit,
-    job: Job,
-    mut fields: Fields,
-) -> Result<Json<Value>, ApiError> {
+async fn by_tag(state: &State, visit: &Visit, job: Job, mut fields: Fields) -> Result<Json<Value>, ApiError> {
     let cut = |value: Option<&Value>| {
         let text = value.and_then(as_text).unwrap_or_default().replace('\0', "");
         text.chars().take(LONGEST_BY_TAG).collect::<String>()
@@ -110,12 +105,8 @@ async fn by_tag(
         }
         None => None,
     };
-    let ending = ending.map(|(status, duration_us)| Ending {
-        tag: tag.clone(),
-        status,
-        at: Some(at),
-        duration_us,
-    });
+    let ending =
+        ending.map(|(status, duration_us)| Ending { tag: tag.clone(), status, at: Some(at), duration_us });
     let records = vec![Record::Activity { of: Of::Tag(tag), activity, at, status }];
     let batch = Batch { job: job.key, records, repeatable: true };
     let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending).await;
@@ -124,12 +115,7 @@ async fn by_tag(
 }
 
 /// When a test began, if its journal said so.
-fn started(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    job: i64,
-    tag: &str,
-) -> Result<Option<Timestamp>, ApiError> {
+fn started(db: &mut Db<'_>, suite: SuiteId, job: i64, tag: &str) -> Result<Option<Timestamp>, ApiError> {
     let Some(test) = tests::find_by_tag(db, suite, job, tag)? else { return Ok(None) };
     let page = Page { offset: 0, limit: 100 };
     let notes = notes::activities(db, suite, job, Some(test.no), page)?;

@@ -1,10 +1,10 @@
 //! A request that was let in: whose records it concerns, and the address it came by.
 
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use crate::error::{ApiError, unknown_address};
+use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use casebook_model::suite::Suite;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;

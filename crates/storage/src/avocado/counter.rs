@@ -10,8 +10,7 @@ const LOCK: &str = "/* avocado_counter.lock */ select jobs, job_tests, job_recor
      from suite_counter where suite_id = $1 for update";
 const UNLOCK: &str = "/* avocado_counter.unlock */ update suite_counter set jobs = $2, job_tests = $3, job_records = $4, \
      jobs_kept = $5, jobs_passed = $6, jobs_failed = $7 where suite_id = $1";
-const READ: &str =
-    "/* avocado_counter.read */ select jobs_kept, jobs_passed, jobs_failed from suite_counter where suite_id = $1";
+const READ: &str = "/* avocado_counter.read */ select jobs_kept, jobs_passed, jobs_failed from suite_counter where suite_id = $1";
 
 /// Numbers given so far; none is given again.
 pub(super) struct Counter {

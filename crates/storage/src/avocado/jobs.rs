@@ -76,7 +76,12 @@ pub struct Job {
 impl Job {
     /// A job that has just been made.
     #[must_use]
-    pub fn fresh(key: String, unique_ident: String, attributes: JobAttributes, created_at: Timestamp) -> Self {
+    pub fn fresh(
+        key: String,
+        unique_ident: String,
+        attributes: JobAttributes,
+        created_at: Timestamp,
+    ) -> Self {
         Self { no: 0, key, unique_ident, attributes, created_at, tests: Tally::default() }
     }
 

@@ -348,12 +348,7 @@ impl<'a> Taking<'a> {
     }
 
     /// Writes everything; activities and data that were there already are found out only here.
-    fn write(
-        self,
-        db: &mut Db<'_>,
-        batches: &[&Batch],
-        answers: &mut [Answer],
-    ) -> Result<(), StorageError> {
+    fn write(self, db: &mut Db<'_>, batches: &[&Batch], answers: &mut [Answer]) -> Result<(), StorageError> {
         let Self { suite, counter, jobs, activities, data, .. } = self;
         let mut touched: Vec<Touched<'_>> = jobs.into_values().flatten().collect();
         touched.sort_unstable_by_key(|job| job.no);
@@ -477,12 +472,7 @@ impl<'a> Touched<'a> {
         self.recounted = true;
     }
 
-    fn change(
-        &mut self,
-        row: usize,
-        tag: Option<&str>,
-        status: Option<TestStatus>,
-    ) -> Result<(), Refusal> {
+    fn change(&mut self, row: usize, tag: Option<&str>, status: Option<TestStatus>) -> Result<(), Refusal> {
         if let Some(tag) = tag {
             let key = tests::tag_key(tag);
             if self.by_tag.get(&key).is_some_and(|other| *other != row) {

@@ -8,12 +8,9 @@ use crate::value::{Row, values};
 use casebook_model::id::SuiteId;
 
 const LABELS: &str = "/* avocado_software.labels */ select number, name from avocado_label where suite_id = $1 and kind = $2 order by number";
-const INSERT_LABEL: &str =
-    "/* avocado_software.insert_label */ insert into avocado_label (suite_id, kind, number, name) values ($1, $2, $3, $4)";
-const RENAME_LABEL: &str =
-    "/* avocado_software.rename_label */ update avocado_label set name = $4 where suite_id = $1 and kind = $2 and number = $3";
-const REMOVE_LABEL: &str =
-    "/* avocado_software.remove_label */ delete from avocado_label where suite_id = $1 and kind = $2 and number = $3";
+const INSERT_LABEL: &str = "/* avocado_software.insert_label */ insert into avocado_label (suite_id, kind, number, name) values ($1, $2, $3, $4)";
+const RENAME_LABEL: &str = "/* avocado_software.rename_label */ update avocado_label set name = $4 where suite_id = $1 and kind = $2 and number = $3";
+const REMOVE_LABEL: &str = "/* avocado_software.remove_label */ delete from avocado_label where suite_id = $1 and kind = $2 and number = $3";
 const OF_LABEL: &[&str] = &[
     "/* avocado_software.of_kind */ select number from avocado_component where suite_id = $1 and kind = $2 limit 1",
     "/* avocado_software.of_arch */ select number from avocado_component where suite_id = $1 and arch = $2 limit 1",
@@ -21,7 +18,8 @@ const OF_LABEL: &[&str] = &[
 const COMPONENTS: &str = "/* avocado_software.components */ select number, kind, name, version, release, checksum, arch \
      from avocado_component where suite_id = $1 order by number limit $2 offset $3";
 const COUNT: &str = "/* avocado_software.count */ select count(*) from avocado_component where suite_id = $1";
-const LAST: &str = "/* avocado_software.last */ select coalesce(max(number), 0) from avocado_component where suite_id = $1";
+const LAST: &str =
+    "/* avocado_software.last */ select coalesce(max(number), 0) from avocado_component where suite_id = $1";
 const FIND: &str = "/* avocado_software.find */ select number, kind, name, version, release, checksum, arch \
      from avocado_component where suite_id = $1 and number = $2";
 const SAME: &str = "/* avocado_software.same */ select number from avocado_component where suite_id = $1 and kind = $2 and name = $3 \
@@ -30,7 +28,8 @@ const INSERT: &str = "/* avocado_software.insert */ insert into avocado_componen
      (suite_id, number, kind, name, version, release, checksum, arch) values ($1, $2, $3, $4, $5, $6, $7, $8)";
 const UPDATE: &str = "/* avocado_software.update */ update avocado_component set kind = $3, name = $4, version = $5, release = $6, \
      checksum = $7, arch = $8 where suite_id = $1 and number = $2";
-const REMOVE: &str = "/* avocado_software.remove */ delete from avocado_component where suite_id = $1 and number = $2";
+const REMOVE: &str =
+    "/* avocado_software.remove */ delete from avocado_component where suite_id = $1 and number = $2";
 
 /// What every table begins with.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -126,12 +125,7 @@ pub fn put_label(
 ///
 /// # Errors
 /// The database fails.
-pub fn remove_label(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    of: Labels,
-    number: i64,
-) -> Result<bool, StorageError> {
+pub fn remove_label(db: &mut Db<'_>, suite: SuiteId, of: Labels, number: i64) -> Result<bool, StorageError> {
     let _lock = Counter::lock(db, suite)?;
     let referring = match of {
         Labels::Kinds => OF_LABEL[0],

@@ -10,9 +10,9 @@ use casebook_model::id::SuiteId;
 
 const DISTROS: &str = "/* avocado_systems.distros */ select number, name, version, release, arch from avocado_distro \
      where suite_id = $1 order by number limit $2 offset $3";
-const COUNT_DISTROS: &str = "/* avocado_systems.count_distros */ select count(*) from avocado_distro where suite_id = $1";
-const LAST_DISTRO: &str =
-    "/* avocado_systems.last_distro */ select coalesce(max(number), 0) from avocado_distro where suite_id = $1";
+const COUNT_DISTROS: &str =
+    "/* avocado_systems.count_distros */ select count(*) from avocado_distro where suite_id = $1";
+const LAST_DISTRO: &str = "/* avocado_systems.last_distro */ select coalesce(max(number), 0) from avocado_distro where suite_id = $1";
 const DISTRO: &str = "/* avocado_systems.distro */ select number, name, version, release, arch from avocado_distro \
      where suite_id = $1 and number = $2";
 const SAME_DISTRO: &str = "/* avocado_systems.same_distro */ select number from avocado_distro where suite_id = $1 and name = $2 \
@@ -35,12 +35,9 @@ const LAST_ENVIRONMENT: &str = "/* avocado_systems.last_environment */ select co
 const ENVIRONMENT: &str = "/* avocado_systems.environment */ select d.number, d.name, d.version, d.release, d.arch \
      from avocado_environment e join avocado_distro d on d.suite_id = e.suite_id and d.number = e.distro \
      where e.suite_id = $1 and d.suite_id = $1 and e.number = $2";
-const INSERT_ENVIRONMENT: &str =
-    "/* avocado_systems.insert_environment */ insert into avocado_environment (suite_id, number, distro) values ($1, $2, $3)";
-const UPDATE_ENVIRONMENT: &str =
-    "/* avocado_systems.update_environment */ update avocado_environment set distro = $3 where suite_id = $1 and number = $2";
-const REMOVE_ENVIRONMENT: &str =
-    "/* avocado_systems.remove_environment */ delete from avocado_environment where suite_id = $1 and number = $2";
+const INSERT_ENVIRONMENT: &str = "/* avocado_systems.insert_environment */ insert into avocado_environment (suite_id, number, distro) values ($1, $2, $3)";
+const UPDATE_ENVIRONMENT: &str = "/* avocado_systems.update_environment */ update avocado_environment set distro = $3 where suite_id = $1 and number = $2";
+const REMOVE_ENVIRONMENT: &str = "/* avocado_systems.remove_environment */ delete from avocado_environment where suite_id = $1 and number = $2";
 
 /// A Linux distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The tests of jobs.
 
+use super::Term;
 use super::counter::Counter;
 use super::jobs::{self, Job};
-use super::Term;
 use crate::db::Db;
 use crate::error::{StorageError, member};
 use crate::page::{Listed, Page};
