@@ -11,7 +11,7 @@ pub(crate) async fn not_found(uri: Uri) -> Response {
     let path = uri.path();
     let body = if path.starts_with("/api/") {
         json!({ "error": message, "message": message })
-    } else if path.starts_with("/v1/") || path.starts_with("/v2/") {
+    } else if matches!(path.split('/').nth(1), Some("v1" | "v2")) {
         json!({ "message": message })
     } else {
         return casebook_avocado::unknown_address(path);

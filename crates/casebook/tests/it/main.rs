@@ -10,6 +10,7 @@ mod setup;
 
 mod access;
 mod access_matrix;
+mod avocado_access;
 mod avocado_jobs;
 mod avocado_rules;
 mod avocado_tests;
