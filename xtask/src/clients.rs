@@ -10,23 +10,51 @@ use anyhow::{Context, Result};
 use crate::command;
 use crate::tools;
 
-const PYTHON_REQUIREMENTS: &str = include_str!("../clients/python.txt");
+/// Programs whose packages do not go together each have a Python of their own.
+const VENVS: &[Venv] = &[
+    Venv {
+        name: "python",
+        variable: "CASEBOOK_TEST_PYTHON",
+        requirements: include_str!("../clients/python.txt"),
+    },
+    Venv {
+        name: "aviator-7",
+        variable: "CASEBOOK_TEST_AVIATOR_7",
+        requirements: include_str!("../clients/aviator-7.txt"),
+    },
+    Venv {
+        name: "aviator-8",
+        variable: "CASEBOOK_TEST_AVIATOR_8",
+        requirements: include_str!("../clients/aviator-8.txt"),
+    },
+    // The client library's own requirements are those of the server that it comes with, so the list is complete.
+    Venv {
+        name: "monitor",
+        variable: "CASEBOOK_TEST_MONITOR",
+        requirements: include_str!("../clients/monitor.txt"),
+    },
+];
 const NODE_PACKAGE: &str = include_str!("../clients/package.json");
 
 /// Written last, so that a half-made folder is recognized and made again.
 const MARKER: &str = ".complete";
 
-/// Where the prepared clients are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Clients {
-    python: PathBuf,
-    node_modules: PathBuf,
+/// A virtual environment of Python.
+struct Venv {
+    name: &'static str,
+    /// Tests find its interpreter through this variable.
+    variable: &'static str,
+    requirements: &'static str,
 }
 
+/// Where the prepared clients are: variables through which tests find them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Clients(Vec<(&'static str, PathBuf)>);
+
 impl Clients {
-    /// The variables through which tests find the clients.
-    pub(crate) fn environment(&self) -> [(&'static str, &Path); 2] {
-        [("CASEBOOK_TEST_PYTHON", &self.python), ("CASEBOOK_TEST_NODE_MODULES", &self.node_modules)]
+    /// The variables and their values.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.0.iter().map(|(variable, path)| (*variable, path.as_path()))
     }
 }
 
@@ -46,8 +74,10 @@ pub(crate) fn prepare() -> Result<Clients> {
     // Two runs at once must not build the same folder. The lock ends with the file handle.
     let lock = File::create(folders.cache.join("lock"))?;
     lock.lock().context("could not lock the cache folder")?;
-    if !folders.python_is_ready() {
-        make(&folders.python, make_python)?;
+    for (venv, folder) in VENVS.iter().zip(&folders.venvs) {
+        if !python_is_ready(folder) {
+            make(folder, |folder| make_venv(venv, folder))?;
+        }
     }
     if !folders.node_is_ready() {
         make(&folders.node, make_node)?;
@@ -58,29 +88,25 @@ pub(crate) fn prepare() -> Result<Clients> {
 /// The clients, if an earlier run prepared them.
 pub(crate) fn find_prepared() -> Result<Option<Clients>> {
     let folders = Folders::locate()?;
-    let ready = folders.python_is_ready() && folders.node_is_ready();
+    let ready = folders.venvs.iter().all(|folder| python_is_ready(folder)) && folders.node_is_ready();
     Ok(ready.then(|| folders.clients()))
 }
 
 /// The folders are named after their content, so a changed pin makes a new folder.
 struct Folders {
     cache: PathBuf,
-    python: PathBuf,
+    /// In the order of [`VENVS`].
+    venvs: Vec<PathBuf>,
     node: PathBuf,
 }
 
 impl Folders {
     fn locate() -> Result<Folders> {
         let cache = cache_folder()?;
-        let python = cache.join(format!("python-{:016x}", fnv1a(PYTHON_REQUIREMENTS)));
+        let folder = |venv: &Venv| cache.join(format!("{}-{:016x}", venv.name, fnv1a(venv.requirements)));
+        let venvs = VENVS.iter().map(folder).collect();
         let node = cache.join(format!("node-{:016x}", fnv1a(NODE_PACKAGE)));
-        Ok(Folders { cache, python, node })
-    }
-
-    /// A venv points at the Python it was made with, which may have gone since.
-    fn python_is_ready(&self) -> bool {
-        self.python.join(MARKER).is_file()
-            && command::succeeds(Command::new(python_in(&self.python)).args(["-c", "import pytest"]))
+        Ok(Folders { cache, venvs, node })
     }
 
     fn node_is_ready(&self) -> bool {
@@ -88,8 +114,16 @@ impl Folders {
     }
 
     fn clients(&self) -> Clients {
-        Clients { python: python_in(&self.python), node_modules: self.node.join("node_modules") }
+        let pythons = VENVS.iter().zip(&self.venvs).map(|(venv, folder)| (venv.variable, python_in(folder)));
+        let node = ("CASEBOOK_TEST_NODE_MODULES", self.node.join("node_modules"));
+        Clients(pythons.chain([node]).collect())
     }
+}
+
+/// A venv points at the Python it was made with, which may have gone since.
+fn python_is_ready(folder: &Path) -> bool {
+    folder.join(MARKER).is_file()
+        && command::succeeds(Command::new(python_in(folder)).args(["-c", "import pip"]))
 }
 
 fn cache_folder() -> Result<PathBuf> {
@@ -113,15 +147,20 @@ fn make(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-fn make_python(folder: &Path) -> Result<()> {
+fn make_venv(venv: &Venv, folder: &Path) -> Result<()> {
     tools::python_venv()?;
     command::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, PYTHON_REQUIREMENTS)?;
+    fs::write(&requirements, venv.requirements)?;
     let mut pip = Command::new(python_in(folder));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    command::run(pip.arg(requirements))
-        .context("the Python packages of xtask/clients/python.txt could not be installed")
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    if venv.name == "monitor" {
+        pip.arg("--no-deps");
+    }
+    pip.arg("--requirement");
+    command::run(pip.arg(requirements)).with_context(|| {
+        format!("the Python packages of xtask/clients/{}.txt could not be installed", venv.name)
+    })
 }
 
 fn make_node(folder: &Path) -> Result<()> {
@@ -158,7 +197,9 @@ mod tests {
 
     #[test]
     fn every_python_requirement_is_pinned() {
-        assert!(PYTHON_REQUIREMENTS.lines().all(|line| line.contains("==")), "{PYTHON_REQUIREMENTS}");
+        for Venv { requirements, .. } in VENVS {
+            assert!(requirements.lines().all(|line| line.contains("==")), "{requirements}");
+        }
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct EpisodeChange {
     pub number: u32,
     /// Time of the evidence that opened it.
     pub opened_at: Timestamp,
+    /// Whether this change opens it.
+    pub opened_now: bool,
     /// Time of the evidence with which it was announced.
     pub announced_at: Option<Timestamp>,
     /// Whether this change announces it: the moment of `new_flaky_test`.
@@ -171,6 +173,7 @@ impl TestState {
         EpisodeChange {
             number: self.episodes,
             opened_at: episode.opened_at,
+            opened_now: false,
             announced_at: episode.announced_at,
             announced_now: false,
             last_evidence_at: episode.last_at,
@@ -219,6 +222,7 @@ impl TestState {
             self.evidence.push(mark);
         }
         let q = self.failure_probability();
+        let opened_now = self.episode.is_none();
         let mut episode = self.episode.take().unwrap_or_else(|| {
             self.episodes += 1;
             Episode {
@@ -239,7 +243,7 @@ impl TestState {
         }
         self.episode = Some(episode);
         self.clean = 0;
-        changes.push(EpisodeChange { announced_now, ..self.change(&episode, None) });
+        changes.push(EpisodeChange { opened_now, announced_now, ..self.change(&episode, None) });
         changes
     }
 

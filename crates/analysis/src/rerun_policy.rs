@@ -55,6 +55,24 @@ fn smallest(q: f64, most_false_red: f64, most_slip: f64, fails: f64) -> Option<R
     policies.find(|policy| policy.false_red <= most_false_red && policy.slip <= most_slip + 1e-12)
 }
 
+/// The policy with the most attempts that keeps the slip in its bound, for tests that no number of attempts makes reliable.
+#[must_use]
+pub fn most_reruns(q: f64) -> RerunPolicy {
+    let policies = (1..=MOST_RERUNS).map(|passes| RerunPolicy {
+        reruns: MOST_RERUNS,
+        passes,
+        false_red: q * (1.0 - at_least(passes, MOST_RERUNS, 1.0 - q)),
+        slip: at_least(passes, MOST_RERUNS, 1.0 - FAILS_WHEN_BROKEN),
+    });
+    let fits = |policy: &RerunPolicy| policy.passes == MOST_RERUNS || policy.slip <= SLIP;
+    policies.into_iter().find(fits).unwrap_or(RerunPolicy {
+        reruns: MOST_RERUNS,
+        passes: 1,
+        false_red: q,
+        slip: 1.0,
+    })
+}
+
 /// The policy for a test of which `state` is known: for the bound under which its failure probability lies with 80 %.
 #[must_use]
 pub fn policy_of(state: &TestState) -> Option<RerunPolicy> {

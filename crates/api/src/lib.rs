@@ -4,12 +4,14 @@
 
 mod failure;
 mod page;
+mod policy;
 mod problem;
 mod test;
 mod upload;
 
 pub use failure::{Failure, Judgement};
 pub use page::Page;
+pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;
 pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};

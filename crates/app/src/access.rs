@@ -102,19 +102,6 @@ pub enum Extent {
     Anonymous,
 }
 
-/// What a request wants with the suite of its credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// What says nothing of anybody's results.
-    Look,
-    /// Reading results and records.
-    Read,
-    /// Sending results and records.
-    Upload,
-    /// Changing and deleting them.
-    Write,
-}
-
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
@@ -233,20 +220,33 @@ impl App {
     /// # Errors
     /// The access does not allow uploads, or its organization has no suite `default`.
     pub async fn suite_for_records(&self, access: &Access) -> Result<Suite, Denied> {
-        self.home_suite(access, Purpose::Upload).await
+        access.check_upload()?;
+        self.home_suite(access).await
     }
 
-    /// The suite of a credential, for protocols whose addresses name none.
+    /// The suite that is read by whoever names none: the one that takes its records.
     ///
     /// # Errors
-    /// The access does not allow `purpose`, or its organization has no suite `default`.
-    pub async fn home_suite(&self, access: &Access, purpose: Purpose) -> Result<Suite, Denied> {
-        match purpose {
-            Purpose::Look => {}
-            Purpose::Read => access.check_read(self.options.anonymous)?,
-            Purpose::Upload => access.check_upload()?,
-            Purpose::Write => access.check_write()?,
-        }
+    /// The access does not allow reading, or its organization has no suite `default`.
+    pub async fn suite_for_reading(&self, access: &Access) -> Result<Suite, Denied> {
+        access.check_read(self.options.anonymous)?;
+        self.home_suite(access).await
+    }
+
+    /// The suite in which something is changed by whoever names none.
+    ///
+    /// # Errors
+    /// The access does not allow changes, or its organization has no suite `default`.
+    pub async fn suite_for_writing(&self, access: &Access) -> Result<Suite, Denied> {
+        access.check_write()?;
+        self.home_suite(access).await
+    }
+
+    /// The suite where an access is at home.
+    ///
+    /// # Errors
+    /// Its organization has no suite `default`.
+    pub async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
         let extent = access.extent;
         self.read(move |db| match extent {
             Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
@@ -299,6 +299,17 @@ impl App {
         Ok(found)
     }
 
+    /// The suite with that number, if this access may read it.
+    ///
+    /// # Errors
+    /// It may not, or there is none.
+    pub async fn readable_suite_by_id(&self, access: &Access, suite: SuiteId) -> Result<Suite, Denied> {
+        let found = self.read(move |db| suites::find_by_id(db, suite)).await?;
+        let found = found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)?;
+        access.check_read(self.options.anonymous)?;
+        Ok(found)
+    }
+
     /// The suite `organization/suite`, if this access is valid there at all.
     ///
     /// # Errors
@@ -345,7 +356,7 @@ impl Access {
     ///
     /// # Errors
     /// It may only upload.
-    fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
+    pub(crate) fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
         let open = self.extent == Extent::Anonymous && anonymous != Anonymous::None;
         if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
     }

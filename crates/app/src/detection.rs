@@ -7,26 +7,31 @@ mod audit;
 mod export;
 mod health;
 mod lookup;
+mod marks;
 mod source;
-mod states;
+pub(crate) mod states;
 mod tick;
 
 use casebook_analysis::detector::{self, EvidenceChange, Step, TestChange};
 use casebook_analysis::health::{EpisodeChange, Rules};
+use casebook_analysis::lookup::PassBase;
 use casebook_analysis::upload::{Attempt, Upload};
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
-use casebook_model::id::{SuiteId, TestId};
+use casebook_model::id::{SuiteId, TestId, UploadId};
+use casebook_model::name::Commit;
+use casebook_model::time::Timestamp;
 use casebook_storage::detector::{HealthChange, StoredEpisode, StoredEvidence};
 use casebook_storage::ingest::{Fold, FoldStep};
-use casebook_storage::{Db, StorageError, detector as stored, suites};
+use casebook_storage::{Db, StorageError, detector as stored, policies, suites};
 use lookup::StoredLookup;
 use source::{Lanes, Source};
 use states::{Held, States};
 use std::collections::HashMap;
 
 pub use audit::{Audit, audit};
-pub use export::{Exported, export};
+pub use export::{Exported, ExportedMark, Item, export};
 pub use health::{CaseHistory, Judged};
+pub use marks::mark;
 pub(crate) use states::Detector;
 
 /// Folds the uploads of one transaction.
@@ -89,8 +94,21 @@ fn fold(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>) -> Result<(), Sto
     let done = detector::fold(&mut held.suite, &upload, held.rules, &mut lookup)?;
     let bases = lookup.bases(&done, held.suite.clock())?;
     held.changed = true;
-    store(db, held, step, &done, bases)?;
+    let cause = Cause { suite: step.suite, at: step.at, upload: Some(step.upload), commit: step.commit };
+    store(db, &cause, &done, &bases)?;
+    for change in &done.tests {
+        let base = bases.get(&change.test).copied().unwrap_or_default();
+        held.states.insert(change.test, (change.state.clone(), base));
+    }
     judge(db, held, step, &done)
+}
+
+/// What changed a state.
+struct Cause<'a> {
+    suite: SuiteId,
+    at: Timestamp,
+    upload: Option<UploadId>,
+    commit: Option<&'a Commit>,
 }
 
 /// Executions that come from metrics take no part.
@@ -145,16 +163,19 @@ fn attempts(
 /// Stores what a step changed.
 fn store(
     db: &mut Db<'_>,
-    held: &mut Held,
-    step: &FoldStep<'_>,
+    cause: &Cause<'_>,
     done: &Step,
-    mut bases: HashMap<TestId, casebook_analysis::lookup::PassBase>,
+    bases: &HashMap<TestId, PassBase>,
 ) -> Result<(), StorageError> {
-    let suite = step.suite;
+    let suite = cause.suite;
     for change in &done.tests {
-        let base = bases.remove(&change.test).unwrap_or_default();
-        store_test(db, suite, step, change, &states::pack(&change.state, &base))?;
-        held.states.insert(change.test, (change.state.clone(), base));
+        let base = bases.get(&change.test).copied().unwrap_or_default();
+        store_test(db, cause, change, &states::pack(&change.state, &base))?;
+    }
+    let told =
+        |episode: &EpisodeChange| episode.opened_now || episode.announced_now || episode.ended.is_some();
+    if done.tests.iter().flat_map(|change| &change.episodes).any(told) {
+        policies::changed(db, suite)?;
     }
     for evidence in &done.evidence {
         let EvidenceChange { test, run, commit: _, kind, weight, at, signature } = *evidence;
@@ -171,28 +192,26 @@ fn store(
 
 fn store_test(
     db: &mut Db<'_>,
-    suite: SuiteId,
-    step: &FoldStep<'_>,
+    cause: &Cause<'_>,
     change: &TestChange,
     body: &[u8],
 ) -> Result<(), StorageError> {
+    let Cause { suite, at, upload, commit } = *cause;
     let TestChange { test, state: _, before, after, due_at, episodes } = change;
     let since = if before == after { stored::since(db, suite, *test)? } else { None };
-    stored::put_state(db, suite, *test, (*after, since.unwrap_or(step.at)), *due_at, body)?;
+    stored::put_state(db, suite, *test, (*after, since.unwrap_or(at)), *due_at, body)?;
     for episode in episodes {
-        let commit = step.commit.filter(|_| episode.announced_now).map(casebook_model::name::Commit::as_str);
+        let commit = commit.filter(|_| episode.announced_now).map(Commit::as_str);
         stored::put_episode(db, suite, *test, &stored_episode(episode), commit)?;
     }
     if before != after {
-        let change = HealthChange { at: step.at, from: *before, to: *after };
-        stored::put_change(db, suite, *test, change, Some(step.upload))?;
+        stored::put_change(db, suite, *test, HealthChange { at, from: *before, to: *after }, upload)?;
     }
     Ok(())
 }
 
 fn stored_episode(episode: &EpisodeChange) -> StoredEpisode {
-    let EpisodeChange { number, opened_at, announced_at, announced_now: _, last_evidence_at, ended } =
-        *episode;
+    let EpisodeChange { number, opened_at, announced_at, last_evidence_at, ended, .. } = *episode;
     StoredEpisode { number: i64::from(number), opened_at, announced_at, last_evidence_at, ended }
 }
 

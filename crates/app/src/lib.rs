@@ -2,12 +2,15 @@
 
 pub mod access;
 pub mod avocado;
+pub mod checks;
 pub mod clock;
 pub mod detection;
 pub mod dispositions;
 mod group_commit;
 pub mod metrics;
+pub mod monitor;
 pub mod passwords;
+pub mod reruns;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
@@ -21,6 +24,7 @@ mod cancel;
 mod windows;
 
 use attempts::Attempts;
+use casebook_model::id::{SuiteId, TestId};
 use casebook_model::public_id::{PublicIdKey, Subject};
 use casebook_model::time::Timestamp;
 use casebook_storage::{Db, Store, catalog::Catalogs};
@@ -28,6 +32,7 @@ use clock::Clock;
 use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
+use reruns::RerunLists;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use windows::Windows;
@@ -70,6 +75,7 @@ pub struct App {
     /// There are records of deleted suites to clear away.
     cleaning: Notify,
     windows: Windows,
+    rerun_lists: RerunLists,
     options: Options,
 }
 
@@ -98,6 +104,7 @@ impl App {
             reading,
             cleaning,
             windows: Windows::default(),
+            rerun_lists: RerunLists::default(),
             options,
         }))
     }
@@ -118,6 +125,18 @@ impl App {
     #[must_use]
     pub fn subject(&self, public_id: &str) -> Option<Subject> {
         self.ids.decode(public_id)
+    }
+
+    /// The number of a test's page.
+    #[must_use]
+    pub fn test_number(&self, suite: SuiteId, test: TestId) -> i64 {
+        self.ids.test_number(suite, test)
+    }
+
+    /// The test whose page has that number, if it exists.
+    #[must_use]
+    pub fn test_of_number(&self, number: i64) -> Option<(SuiteId, TestId)> {
+        self.ids.test_of_number(number)
     }
 
     /// A public id as GraphQL writes it: base64 of kind, three dashes and id.

@@ -4,7 +4,7 @@ use crate::access::{Access, Denied, Extent};
 use crate::setup::DEFAULT_SLUG;
 use crate::{App, secrets};
 use casebook_model::id::OrganizationId;
-use casebook_model::suite::{Organization, RepositoryName, Slug, Suite, SuiteAttributes};
+use casebook_model::suite::{Organization, RepositoryName, Slug, Suite, SuiteAttributes, same_check};
 use casebook_model::time::Timestamp;
 use casebook_model::token::{Reach, Scope};
 use casebook_storage::{Db, StorageError, organizations, removals, suites, tokens};
@@ -276,7 +276,11 @@ fn is_named(suite: &Suite, named: &NamedSuite) -> bool {
         None => true,
         Some(repository) => repository.is_ok_and(|name| suite.attributes.repository == Some(name)),
     };
-    same_repository && (named.check.is_none() || suite.attributes.check == named.check)
+    same_repository && named.check.as_deref().is_none_or(|check| has_check(suite, check))
+}
+
+fn has_check(suite: &Suite, check: &str) -> bool {
+    suite.attributes.check.as_deref().is_some_and(|own| same_check(own, check))
 }
 
 /// A suite that is looked for, and made if it is not there.
@@ -297,7 +301,7 @@ impl Wanted {
             (None, None) => Vec::new(),
         };
         let exact = candidates.iter().find(|suite| {
-            suite.attributes.check == self.check
+            self.check.as_deref().map_or(suite.attributes.check.is_none(), |check| has_check(suite, check))
                 && (self.repository.is_some() || suite.attributes.repository.is_none())
         });
         match exact {

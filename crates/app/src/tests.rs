@@ -213,6 +213,14 @@ impl App {
         .await
     }
 
+    /// Whether the suite has a test of that number.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn test_exists(&self, suite: SuiteId, test: TestId) -> Result<bool, StorageError> {
+        self.read(move |db| Ok(!tests::by_ids(db, suite, &[test], Protocol::Buildkite)?.is_empty())).await
+    }
+
     /// The test that this spelling means, as its protocol shows it now.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::group_commit;
 use crate::suites::{Destination, NamedSuite, Place};
 use crate::{App, on_waiting_thread};
 use bytes::Bytes;
+use casebook_formats::archive::NotUnpacked;
 use casebook_formats::{Format, Malformed, ReadError};
 use casebook_model::id::{RunId, SuiteId, UploadId};
 use casebook_model::name::{Job, Shard};
@@ -18,9 +19,11 @@ use std::fs::File;
 use std::sync::Arc;
 
 mod assembly;
+mod files;
 mod reading;
 
 pub use assembly::assemble;
+pub use files::Bundle;
 pub use group_commit::NotRecorded;
 pub use reading::{Read, read};
 
@@ -113,6 +116,12 @@ pub enum NotAccepted {
     /// The report cannot be read.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// Not one of several files is a report; a sentence says what they are.
+    #[error("there is no JUnit XML in this request: {0}")]
+    NoReport(String),
+    /// An archive cannot be used.
+    #[error(transparent)]
+    NotUnpacked(#[from] NotUnpacked),
     /// It could not be stored.
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),

@@ -2,11 +2,11 @@
 
 use crate::Failure;
 use crate::database::{self, Database};
-use casebook_app::detection::{self, Exported};
+use casebook_app::detection::{self, Exported, ExportedMark, Item};
+use casebook_model::key::hex;
 use casebook_model::suite::SuiteName;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
@@ -43,10 +43,13 @@ impl Export {
         }
         let mut written = Ok(());
         store.read(|db| {
-            detection::export(db, suite.id, |execution| {
-                written = match self.format {
-                    Form::Ndjson => writeln!(out, "{}", line(&execution)),
-                    Form::Csv => writeln!(out, "{}", row(&execution)),
+            detection::export(db, suite.id, |item| {
+                written = match (self.format, item) {
+                    (Form::Ndjson, Item::Execution(execution)) => writeln!(out, "{}", line(execution)),
+                    (Form::Ndjson, Item::Mark(mark)) => writeln!(out, "{}", mark_line(mark)),
+                    (Form::Csv, Item::Execution(execution)) => writeln!(out, "{}", row(execution)),
+                    // A table of executions has no place for it.
+                    (Form::Csv, Item::Mark(_)) => Ok(()),
                 };
                 if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })
@@ -57,12 +60,7 @@ impl Export {
 }
 
 fn signature(execution: &Exported) -> Option<String> {
-    let key = execution.signature.as_ref()?;
-    Some(key.iter().fold(String::with_capacity(32), |mut text, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    execution.signature.as_ref().map(hex)
 }
 
 fn line(execution: &Exported) -> serde_json::Value {
@@ -94,6 +92,15 @@ fn line(execution: &Exported) -> serde_json::Value {
         line["position"] = position.into();
     }
     line
+}
+
+fn mark_line(mark: &ExportedMark) -> serde_json::Value {
+    json!({
+        "at": mark.at.to_rfc3339_micros(),
+        "class_name": mark.class_name,
+        "name": mark.name,
+        "mark": mark.mark.as_str(),
+    })
 }
 
 fn row(execution: &Exported) -> String {

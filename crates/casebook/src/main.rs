@@ -9,14 +9,17 @@ mod database;
 mod demo;
 mod export;
 mod openapi;
+mod policy;
 mod replay;
 mod serve;
 mod simulate;
 mod suite;
+mod test;
 mod token;
 mod upload;
 mod user;
 
+use casebook_model::policy::InvalidRunCounts;
 use casebook_storage::InvalidDatabaseUrl;
 use clap::{Parser, Subcommand};
 use configuration::NotParsed;
@@ -57,6 +60,10 @@ enum Command {
     Token(token::TokenCommand),
     /// Make, change, list and remove users
     User(user::UserCommand),
+    /// Say that tests are flaky, or not
+    Test(test::TestCommand),
+    /// Set how often failing tests are run
+    Policy(policy::PolicyCommand),
     /// Write the executions of a suite, for casebook replay or as a table
     Export(export::Export),
     /// Fold every stored upload again, and compare the detector's states
@@ -89,6 +96,8 @@ fn main() -> ExitCode {
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Policy(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Openapi(command) => command.run(),
@@ -103,7 +112,8 @@ fn main() -> ExitCode {
             eprintln!("error: {}", sentence(&*error));
             // The address of the database is checked late, so that a wrong one is not repeated with its password.
             let is_input = matches!(error.downcast_ref(), Some(replay::InvalidStream::Line { .. }));
-            if error.is::<InvalidDatabaseUrl>() || is_input { ExitCode::from(2) } else { ExitCode::FAILURE }
+            let is_usage = error.is::<InvalidDatabaseUrl>() || error.is::<InvalidRunCounts>();
+            if is_usage || is_input { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::database::Database;
 use casebook_app::clock::Clock;
 use casebook_app::{Anonymous, App, Options, setup};
-use casebook_server::{Limits, RateLimits, TrustedProxies, Zone};
+use casebook_server::{Limits, MONITOR_PAGE_SIZE, RateLimits, TrustedProxies, Zone};
 use casebook_storage::Store;
 use clap::Args;
 use ipnet::IpNet;
@@ -46,6 +46,9 @@ pub(crate) struct Serve {
     /// Time zone of time stamps that Avocado's clients send without one
     #[arg(long, value_name = "ZONE", default_value = Zone::DEFAULT, env = "CASEBOOK_AVOCADO_TIMEZONE")]
     avocado_timezone: Zone,
+    /// Rows on a page of pytest-monitor's API; also from MONITOR_SERVER_PAGINATION_COUNT [default: 500]
+    #[arg(long, value_name = "NUMBER", env = "CASEBOOK_MONITOR_PAGE_SIZE", value_parser = clap::value_parser!(i64).range(1..=100_000))]
+    monitor_page_size: Option<i64>,
     /// Write the log as JSON lines
     #[arg(long, env = "CASEBOOK_LOG_JSON")]
     log_json: bool,
@@ -79,6 +82,11 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "use an address or a network, such as 10.0.0.0/8".to_owned())
 }
 
+/// What the original server takes its page size from.
+fn pagination_count() -> Option<i64> {
+    std::env::var("MONITOR_SERVER_PAGINATION_COUNT").ok()?.trim().parse().ok().filter(|count| *count > 0)
+}
+
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         log(self.log_json);
@@ -105,6 +113,7 @@ impl Serve {
             limits: Limits::default(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
             rate_limits: RateLimits { organization: self.rest_limit, caller: self.rest_limit_user },
+            monitor_page_size: self.monitor_page_size.or_else(pagination_count).unwrap_or(MONITOR_PAGE_SIZE),
             avocado_zone: self.avocado_timezone,
         };
         let serving = listening.serve(Arc::clone(&app), options, terminated(&runtime)?);

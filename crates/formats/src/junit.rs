@@ -108,6 +108,7 @@ struct Walk {
     case: Option<Case>,
     roots: usize,
     allow_truncated: bool,
+    allow_no_class_name: bool,
 }
 
 impl Walk {
@@ -124,6 +125,7 @@ impl Walk {
             case: None,
             roots: 0,
             allow_truncated: options.allow_truncated,
+            allow_no_class_name: options.allow_no_class_name,
         }
     }
 
@@ -270,7 +272,10 @@ impl Walk {
         if !self.gathering.next_record() {
             return Ok(Place::Ignored);
         }
-        let case = Case::read(element)?;
+        let mut case = Case::read(element)?;
+        if self.allow_no_class_name {
+            case.scope.get_or_insert_default();
+        }
         match case.flaw() {
             Some(flaw) => {
                 self.gathering.reject(flaw);

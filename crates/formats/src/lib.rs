@@ -4,6 +4,7 @@
 //! repaired or rejected ([`Report::problems`]); it refuses ([`Malformed`]) only what is not the format at all.
 //! `docs/formats.md` says what each parser accepts and how it maps.
 
+pub mod archive;
 mod buildkite_json;
 mod cucumber_json;
 mod go_jsonl;
@@ -135,6 +136,8 @@ pub struct Options {
     pub location_prefix: Option<String>,
     /// Keep what had closed in XML that breaks off, instead of refusing it.
     pub allow_truncated: bool,
+    /// Take a testcase without `classname` for one whose class name is empty, instead of rejecting it.
+    pub allow_no_class_name: bool,
 }
 
 /// Reads JUnit XML that need not be in memory. The result is that of [`parse`]; what is needed of memory depends on the

@@ -45,6 +45,12 @@ impl Bodies {
         Self { limits, space: Space::new(&limits) }
     }
 
+    /// Bytes that one request may hold when it is unpacked.
+    #[must_use]
+    pub const fn most_unpacked(&self) -> u64 {
+        self.limits.unpacked as u64
+    }
+
     /// Looks at what the headers say of a body.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 mod body;
 mod caller;
 mod content;
+mod form;
 mod limits;
 mod refusal;
 mod routes;
@@ -12,6 +13,7 @@ mod unpacking;
 pub use body::{Bodies, Fields, Incoming};
 pub use caller::{Caller, ClientAddress, Forwarded};
 pub use content::{Content, Room};
+pub use form::{boundary, broken_form, media_type};
 pub use limits::Limits;
 pub use refusal::Refusal;
 pub use routes::{Needs, Route, Routes};

@@ -9,9 +9,11 @@ use axum::routing::MethodRouter;
 pub enum Needs {
     /// Nothing: it is open to all.
     Nothing,
+    /// Any valid credential.
+    Any,
     /// Sending results to the credential's own suite.
     Upload,
-    /// Reading the suite or organization in the path.
+    /// Reading the suite or organization in the path, or the credential's own suite where the path names none.
     Read,
     /// Deciding about tests of the suite in the path.
     Write,

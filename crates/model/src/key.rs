@@ -22,6 +22,13 @@ pub fn digest(bytes: &[u8]) -> Key {
     first_half(&Sha256::digest(bytes))
 }
 
+/// A key in lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(key: &Key) -> String {
+    let digits = key.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}
+
 /// Makes the [`digest`] of bytes that come piece by piece.
 #[derive(Default)]
 pub struct Digester(Sha256);

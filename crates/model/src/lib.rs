@@ -32,7 +32,9 @@ pub mod disposition;
 pub mod evidence;
 pub mod health;
 pub mod machine;
+pub mod mark;
 pub mod measurement;
+pub mod policy;
 
 /// Defines an enum with a stable number (what the database holds) and a stable word (what people and programs read).
 ///

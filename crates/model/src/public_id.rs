@@ -44,8 +44,11 @@ pub enum Subject {
     Upload(SuiteId, UploadId),
 }
 
+/// Half of the free bits of a UUID.
 const HALF_BITS: u32 = 61;
-const HALF_MASK: u64 = (1 << HALF_BITS) - 1;
+/// Half of the bits of a test's number.
+const TEST_HALF_BITS: u32 = 26;
+const SUITE_MASK: u128 = (1 << (2 * TEST_HALF_BITS - NUMBER_BITS)) - 1;
 const NUMBER_BITS: u32 = 31;
 const NUMBER_MASK: u128 = (1 << NUMBER_BITS) - 1;
 const ATTEMPT_BITS: u32 = 15;
@@ -92,13 +95,13 @@ impl PublicIdKey {
         plain = (plain << NUMBER_BITS) | (a as u128 & NUMBER_MASK);
         plain = (plain << NUMBER_BITS) | (b as u128 & NUMBER_MASK);
         plain = (plain << ATTEMPT_BITS) | (c as u128 & ATTEMPT_MASK);
-        format_uuid8(self.permute(plain))
+        format_uuid8(self.permute(plain, HALF_BITS))
     }
 
     /// What the public id `text` stands for; none if it was not given out under this key.
     #[must_use]
     pub fn decode(&self, text: &str) -> Option<Subject> {
-        let mut rest = self.unpermute(parse_uuid8(text)?);
+        let mut rest = self.unpermute(parse_uuid8(text)?, HALF_BITS);
         let mut take = |bits: u32, mask: u128| {
             let value = (rest & mask) as i64;
             rest >>= bits;
@@ -122,28 +125,45 @@ impl PublicIdKey {
         text.eq_ignore_ascii_case(&self.encode(subject)).then_some(subject)
     }
 
-    fn round(&self, round: u8, half: u64) -> u64 {
+    /// The number of a test's page, for protocols whose ids are whole numbers: exact in a double.
+    #[must_use]
+    pub fn test_number(&self, suite: SuiteId, test: TestId) -> i64 {
+        let plain = (suite.get() as u128 & SUITE_MASK) << NUMBER_BITS | test.get() as u128 & NUMBER_MASK;
+        self.permute(plain, TEST_HALF_BITS) as i64
+    }
+
+    /// The test whose page has that number, if it exists; none if the number is none.
+    #[must_use]
+    pub fn test_of_number(&self, number: i64) -> Option<(SuiteId, TestId)> {
+        let sealed = u128::try_from(number).ok().filter(|sealed| sealed >> (2 * TEST_HALF_BITS) == 0)?;
+        let plain = self.unpermute(sealed, TEST_HALF_BITS);
+        Some((SuiteId((plain >> NUMBER_BITS) as i64), TestId((plain & NUMBER_MASK) as i64)))
+    }
+
+    fn round(&self, round: u8, half: u64, mask: u64) -> u64 {
         let mut hasher = SipHasher24::new_with_keys(self.0, self.1);
         hasher.write_u8(round);
         hasher.write_u64(half);
-        hasher.finish() & HALF_MASK
+        hasher.finish() & mask
     }
 
-    /// A balanced Feistel network over the 122 free bits of a UUID.
-    fn permute(&self, plain: u128) -> u128 {
-        let (mut left, mut right) = ((plain >> HALF_BITS) as u64 & HALF_MASK, plain as u64 & HALF_MASK);
+    /// A balanced Feistel network over twice `bits` bits.
+    fn permute(&self, plain: u128, bits: u32) -> u128 {
+        let mask = (1 << bits) - 1;
+        let (mut left, mut right) = ((plain >> bits) as u64 & mask, plain as u64 & mask);
         for round in 0..ROUNDS {
-            (left, right) = (right, left ^ self.round(round, right));
+            (left, right) = (right, left ^ self.round(round, right, mask));
         }
-        (u128::from(left) << HALF_BITS) | u128::from(right)
+        (u128::from(left) << bits) | u128::from(right)
     }
 
-    fn unpermute(&self, sealed: u128) -> u128 {
-        let (mut left, mut right) = ((sealed >> HALF_BITS) as u64 & HALF_MASK, sealed as u64 & HALF_MASK);
+    fn unpermute(&self, sealed: u128, bits: u32) -> u128 {
+        let mask = (1 << bits) - 1;
+        let (mut left, mut right) = ((sealed >> bits) as u64 & mask, sealed as u64 & mask);
         for round in (0..ROUNDS).rev() {
-            (left, right) = (right ^ self.round(round, left), left);
+            (left, right) = (right ^ self.round(round, left, mask), left);
         }
-        (u128::from(left) << HALF_BITS) | u128::from(right)
+        (u128::from(left) << bits) | u128::from(right)
     }
 }
 
@@ -207,6 +227,13 @@ mod tests {
             prop_assert!(b"89ab".contains(&text.as_bytes()[19]));
             prop_assert_eq!(key().decode(&text), Some(subject));
             prop_assert_eq!(key().decode(&text.to_uppercase()), Some(subject));
+        }
+
+        #[test]
+        fn the_number_of_a_test_leads_back(suite in 1i64..1 << 21, test in 1i64..1 << 31) {
+            let number = key().test_number(SuiteId(suite), TestId(test));
+            prop_assert!((0..1 << 52).contains(&number));
+            prop_assert_eq!(key().test_of_number(number), Some((SuiteId(suite), TestId(test))));
         }
 
         #[test]

@@ -162,6 +162,17 @@ impl RepositoryName {
     }
 }
 
+/// Whether two names are one check: CircleCI and its clients disagree about a blank after the colon (`aviator.md` 4.3).
+#[must_use]
+pub fn same_check(one: &str, other: &str) -> bool {
+    const CIRCLE: &str = "ci/circleci:";
+    one == other
+        || matches!(
+            (one.strip_prefix(CIRCLE), other.strip_prefix(CIRCLE)),
+            (Some(one), Some(other)) if one.trim_start() == other.trim_start()
+        )
+}
+
 closed_set! {
     /// How much evidence flags a test (`docs/schema.md`, evidence).
     Sensitivity {
@@ -300,6 +311,17 @@ mod tests {
         assert_eq!((nested.as_str(), nested.short()), ("acme/team/web", "web"));
         for bad in ["", "web", "https://github.com", "git@github.com:web.git", "a b/c"] {
             assert!(RepositoryName::from_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_blank_after_the_colon_makes_no_other_check() {
+        assert!(same_check("ci/circleci: unit-tests", "ci/circleci:unit-tests"));
+        assert!(same_check("build", "build"));
+        for (one, other) in
+            [("ci/circleci: a", "ci/circleci: b"), ("buildkite: a", "buildkite:a"), ("a", "A")]
+        {
+            assert!(!same_check(one, other), "{one} {other}");
         }
     }
 

@@ -3,13 +3,15 @@
 mod error;
 mod extract;
 mod failures;
+mod marks;
 mod openapi;
+mod policy;
 mod tests;
 mod uploads;
 
 use axum::Router;
 use axum::http::Method;
-use axum::routing::get;
+use axum::routing::{delete, get, post, put};
 use casebook_app::App;
 use casebook_http::{Caller, Needs, Route, Routes};
 use casebook_model::suite::Suite;
@@ -34,6 +36,18 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Nothing, Method::GET, "/api/casebook/v1/openapi.json", get(openapi::serve))
         .with(Needs::Read, Method::GET, format!("{suite}/tests"), get(tests::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
+        .with(Needs::Write, Method::POST, format!("{suite}/tests/{{test}}/marks"), post(marks::create))
+        .with(Needs::Write, Method::PUT, format!("{suite}/tests/{{test}}/policy"), put(policy::set_of_test))
+        .with(
+            Needs::Write,
+            Method::DELETE,
+            format!("{suite}/tests/{{test}}/policy"),
+            delete(policy::clear_of_test),
+        )
+        .with(Needs::Any, Method::GET, "/api/casebook/v1/policy", get(policy::find))
+        .with(Needs::Read, Method::GET, format!("{suite}/policy"), get(policy::find_of_suite))
+        .with(Needs::Write, Method::PUT, format!("{suite}/policy"), put(policy::set_of_suite))
+        .with(Needs::Write, Method::DELETE, format!("{suite}/policy"), delete(policy::clear_of_suite))
         .with(Needs::Read, Method::GET, format!("{suite}/runs/{{run}}/failures"), get(failures::list))
         .with(Needs::Read, Method::GET, format!("{suite}/uploads"), get(uploads::list))
         .with(Needs::Read, Method::GET, format!("{suite}/uploads/{{upload}}"), get(uploads::find))
@@ -64,4 +78,15 @@ async fn readable_suite(
 ) -> Result<Suite, ApiError> {
     let access = caller.authenticate(app).await?;
     Ok(app.readable_suite(&access, organization, suite).await?)
+}
+
+/// The suite in the path, if the request may decide about its tests.
+async fn writable_suite(
+    app: &Arc<App>,
+    caller: &Caller,
+    organization: &str,
+    suite: &str,
+) -> Result<Suite, ApiError> {
+    let access = caller.authenticate(app).await?;
+    Ok(app.writable_suite(&access, organization, suite).await?)
 }

@@ -5,6 +5,7 @@ mod client_address;
 mod fallback;
 mod health;
 mod observe;
+mod test_case;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -24,13 +25,14 @@ pub use api::document as openapi;
 pub use casebook_avocado::{UnknownZone, Zone};
 pub use casebook_buildkite::RateLimits;
 pub use casebook_http::{Limits, Needs, Route};
+pub use casebook_monitor::PAGE_SIZE as MONITOR_PAGE_SIZE;
 pub use client_address::TrustedProxies;
 
 /// How long requests in progress may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How requests are received.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Sizes that requests may have.
     pub limits: Limits,
@@ -40,11 +42,27 @@ pub struct Options {
     pub rate_limits: RateLimits,
     /// Time zone of Avocado's time stamps that name none.
     pub avocado_zone: Zone,
+    /// Rows on a page of monitor-server's API.
+    pub monitor_page_size: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            trusted_proxies: TrustedProxies::default(),
+            rate_limits: RateLimits::default(),
+            avocado_zone: Zone::default(),
+            monitor_page_size: casebook_monitor::PAGE_SIZE,
+        }
+    }
 }
 
 /// Every address that a protocol answers at, and what it needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    casebook_buildkite::surface().chain(casebook_avocado::surface()).chain(api::surface())
+    let protocols =
+        casebook_buildkite::surface().chain(casebook_aviator::surface()).chain(casebook_avocado::surface());
+    protocols.chain(casebook_monitor::surface()).chain(api::surface())
 }
 
 /// The whole surface of the server.
@@ -54,10 +72,13 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .route("/flaky/test_case/{number}", get(test_case::find))
         .with_state(Arc::clone(app))
         .merge(api::router(app))
-        .merge(casebook_buildkite::router(Arc::clone(app), bodies.clone(), options.rate_limits))
-        .merge(casebook_avocado::router(Arc::clone(app), bodies, options.avocado_zone.clone()))
+        .merge(casebook_aviator::router(Arc::clone(app), bodies.clone()))
+        .merge(casebook_monitor::router(Arc::clone(app), bodies.clone(), options.monitor_page_size))
+        .merge(casebook_avocado::router(Arc::clone(app), bodies.clone(), options.avocado_zone.clone()))
+        .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), observe::observe))

@@ -11,6 +11,7 @@ use crate::insert::Insert;
 use crate::monitor::Memory;
 use crate::rollups::RollupCache;
 use crate::value::{Value, values};
+use casebook_model::execution::ExecutionFlags;
 use casebook_model::id::{SuiteId, TestId, VariantId};
 use casebook_model::key::Key;
 use casebook_model::run::Protocol;
@@ -205,13 +206,26 @@ impl SuiteCatalog {
         TestId(i64::from(test))
     }
 
+    /// Whether this spelling was seen before.
+    pub(crate) fn knows(&self, spelling: &Key) -> bool {
+        self.spellings.contains_key(spelling)
+    }
+
+    /// A new spelling means a known test.
+    pub(crate) fn adopt(&mut self, spelling: Key, test: i64) {
+        self.spellings.insert(spelling, test as u32);
+    }
+
     /// Takes in what a result that is stored says about its test.
     pub(crate) fn learn<'a>(&mut self, test: TestId, mention: Mention<'a>, changes: &mut Changes<'a>) {
         let (test, result) = (test.get() as u32, mention.result);
         if self.set_latest(test, mention.protocol.code(), half(&result.spelling_key)) {
             changes.spellings.insert(result.spelling_key, (test, mention));
         }
-        if self.attributes.get(test as usize) != Some(&result.attributes_hash) {
+        // A measurement knows no more of a test's place than its report, so it only tells of tests that are new.
+        let tells =
+            !result.flags.contains(ExecutionFlags::MEASURED) || self.attributes.len() <= test as usize;
+        if tells && self.attributes.get(test as usize) != Some(&result.attributes_hash) {
             self.set_attributes(test, result.attributes_hash);
             changes.tests.insert(test, mention);
         }

@@ -12,7 +12,7 @@ use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
 use casebook_model::key::Key;
 use casebook_model::rollup::{RollupChunk, chunk_of};
 use casebook_model::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 const VERSION: &str = "/* detector.version */ select version from detector_suite where suite_id = $1";
 const SUITE: &str =
@@ -67,6 +67,10 @@ const PUT_EPISODE: &str = "/* detector.put_episode */ insert into episode \
      last_evidence_at = excluded.last_evidence_at, ended_at = excluded.ended_at, ended_by = excluded.ended_by";
 const EPISODES: &str = "/* detector.episodes */ select number, opened_at, announced_at, last_evidence_at, ended_at, ended_by from episode \
      where suite_id = $1 and test_id = $2 order by number desc";
+pub(crate) const RECENT_EPISODES: &str = "/* detector.recent_episodes */ select test_id, number, opened_at, announced_at, last_evidence_at, ended_at, ended_by \
+     from episode /*+ episode_by_evidence */ where suite_id = $1 and last_evidence_at >= $2 order by test_id, number";
+pub(crate) const OBSERVED_BETWEEN: &str = "/* detector.observed_between */ select test_id, count(distinct run_id) from evidence /*+ evidence_by_time */ \
+     where suite_id = $1 and at >= $2 and at <= $3 group by test_id";
 const PUT_CHANGE: &str = "/* detector.put_change */ insert into health_change (suite_id, test_id, at, to_health, from_health, upload_id) \
      values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
 const CHANGES: &str = "/* detector.changes */ select at, from_health, to_health from health_change \
@@ -77,7 +81,7 @@ const INCIDENT: &str =
     "/* detector.incident */ update run set incident = 1 where suite_id = $1 and run_id = $2";
 
 /// The suite's part, as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredSuite {
     /// Goes up whenever a state changes.
     pub version: i64,
@@ -497,21 +501,65 @@ pub fn put_episode(
 /// # Errors
 /// The database fails.
 pub fn episodes(db: &mut Db<'_>, suite: SuiteId, test: TestId) -> Result<Vec<StoredEpisode>, StorageError> {
-    db.query(EPISODES, values![suite.get(), test.get()], |row| {
-        let (ended_at, ended_by): (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
-        let ended = match (ended_at, ended_by) {
-            (Some(at), Some(how)) => {
-                Some((Timestamp(at), member(EpisodeEnd::from_code(how), how, "episode.ended_by")?))
-            }
-            _ => None,
-        };
-        Ok(StoredEpisode {
-            number: row.get(0)?,
-            opened_at: Timestamp(row.get(1)?),
-            announced_at: row.get::<Option<i64>>(2)?.map(Timestamp),
-            last_evidence_at: Timestamp(row.get(3)?),
-            ended,
-        })
+    db.query(EPISODES, values![suite.get(), test.get()], |row| read_episode(row, 0))
+}
+
+/// The latest episode of each test that has one with evidence since `since`, by test; with `announced` among those alone
+/// that were announced.
+///
+/// # Errors
+/// The database fails.
+pub fn recent_episodes(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    since: Timestamp,
+    announced: bool,
+) -> Result<Vec<(TestId, StoredEpisode)>, StorageError> {
+    let mut latest: Vec<(TestId, StoredEpisode)> = Vec::new();
+    db.each(RECENT_EPISODES, values![suite.get(), since.as_microseconds()], |row| {
+        let (test, episode) = (TestId(row.get(0)?), read_episode(row, 1)?);
+        if announced && episode.announced_at.is_none() {
+            return Ok(());
+        }
+        match latest.last_mut() {
+            Some((last, known)) if *last == test => *known = episode,
+            _ => latest.push((test, episode)),
+        }
+        Ok(())
+    })?;
+    Ok(latest)
+}
+
+/// Runs with evidence between two times, by test; tests without any are left out.
+///
+/// # Errors
+/// The database fails.
+pub fn observed_between(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<HashMap<TestId, i64>, StorageError> {
+    let values = values![suite.get(), from.as_microseconds(), to.as_microseconds()];
+    let counts = db.query(OBSERVED_BETWEEN, values, |row| Ok((TestId(row.get(0)?), row.get(1)?)))?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Reads an episode whose columns begin at `first`.
+fn read_episode(row: &Row<'_>, first: usize) -> Result<StoredEpisode, StorageError> {
+    let (ended_at, ended_by): (Option<i64>, Option<i64>) = (row.get(first + 4)?, row.get(first + 5)?);
+    let ended = match (ended_at, ended_by) {
+        (Some(at), Some(how)) => {
+            Some((Timestamp(at), member(EpisodeEnd::from_code(how), how, "episode.ended_by")?))
+        }
+        _ => None,
+    };
+    Ok(StoredEpisode {
+        number: row.get(first)?,
+        opened_at: Timestamp(row.get(first + 1)?),
+        announced_at: row.get::<Option<i64>>(first + 2)?.map(Timestamp),
+        last_evidence_at: Timestamp(row.get(first + 3)?),
+        ended,
     })
 }
 

@@ -44,5 +44,8 @@ pub fn all() -> Vec<HotRead> {
         read(tests::BY_IDS, &[SUITE, FEW]),
         read(tests::SPELLINGS, &[SUITE, FEW, Value::Int(1)]),
         read(tests::BY_SPELLING, &[SUITE, KEY]),
+        read(tests::NAMESAKES, &[SUITE, Value::Texts(&["t1", "t2"])]),
+        read(detector::RECENT_EPISODES, &[SUITE, Value::Int(0)]),
+        read(detector::OBSERVED_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),
     ]
 }

@@ -12,7 +12,7 @@ use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};
 use crate::db::Db;
 use crate::error::StorageError;
 use crate::value::values;
-use crate::{rollups, runs};
+use crate::{monitor, rollups, runs};
 use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
@@ -316,6 +316,7 @@ fn record_taken(
     let (mut touched, run_of) = touch_runs(db, suite, uploads, &mut counter)?;
     let repeats = find_repeats(db, suite, uploads, &touched, &run_of)?;
 
+    monitor::identify(db, suite, uploads, counter.tests, &mut catalog)?;
     let mut changes = Changes::default();
     let resolved = resolve(&mut catalog, uploads, &repeats, &mut counter, &mut changes);
     let planned = plan::plan(db, uploads, &mut touched, &run_of, &resolved)?;

@@ -6,10 +6,21 @@
 
 mod columns;
 mod lists;
+mod matching;
+mod names;
+mod paging;
 mod record;
 mod words;
 
-pub(crate) use record::{examine, write};
+pub mod metrics;
+pub mod sessions;
+
+pub use paging::{Paged, Wanted};
+
+pub(crate) use names::identify;
+pub(crate) use paging::Place;
+pub(crate) use record::{examine, folded, write};
+pub(crate) use sessions::range as prefix_range;
 pub(crate) use words::Memory;
 
 use casebook_model::key::{Key, key_of};

@@ -38,6 +38,8 @@ pub(crate) const OF_COMMIT: &str = select!(
 );
 pub(crate) const NEWEST_IDS: &str = "/* runs.newest_ids */ select run_id from run /*+ run_by_time */ where suite_id = $1 \
      order by started_at desc, run_id desc limit $2";
+const NEWEST_COMMITS: &str = "/* runs.newest_commits */ select run_id, commit_sha from run /*+ run_by_time */ where suite_id = $1 \
+     order by started_at desc, run_id desc limit $2";
 const KEPT: &str = "/* runs.kept */ select runs_kept from suite_counter where suite_id = $1";
 
 const PUT: Insert = Insert {
@@ -77,6 +79,18 @@ pub fn find_by_keys(db: &mut Db<'_>, suite: SuiteId, keys: &[Key]) -> Result<Vec
 /// The database fails.
 pub fn newest(db: &mut Db<'_>, suite: SuiteId, limit: i64) -> Result<Vec<RunId>, StorageError> {
     db.query(NEWEST_IDS, values![suite.get(), limit], |row| Ok(RunId(row.get(0)?)))
+}
+
+/// The commits of the newest runs of a suite, as far as they have one.
+///
+/// # Errors
+/// The database fails.
+pub fn newest_commits(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    limit: i64,
+) -> Result<Vec<(RunId, Option<String>)>, StorageError> {
+    db.query(NEWEST_COMMITS, values![suite.get(), limit], |row| Ok((RunId(row.get(0)?), row.get(1)?)))
 }
 
 /// The runs of a suite, newest first by the time of their results, whenever they arrived.

@@ -39,6 +39,7 @@ const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_br
 const DELETE: &str = "/* suites.delete */ delete from suite where suite_id = $1";
 const DELETE_COUNTER: &str = "/* suites.delete_counter */ delete from suite_counter where suite_id = $1";
 const DELETE_TOKENS: &str = "/* suites.delete_tokens */ delete from token where suite_id = $1";
+const DELETE_ALIASES: &str = "/* suites.delete_aliases */ delete from suite_alias where suite_id = $1";
 const DELETE_ATTEMPTS: &str = "/* suites.delete_attempts */ delete from delivery_attempt where delivery_id in \
      (select delivery_id from delivery join webhook on webhook.webhook_id = delivery.webhook_id where webhook.suite_id = $1)";
 const DELETE_DELIVERIES: &str = "/* suites.delete_deliveries */ delete from delivery where webhook_id in \
@@ -49,6 +50,8 @@ const MOVE_USERS: &str =
     "/* suites.move_users */ update user_account set home_suite_id = $2 where home_suite_id = $1";
 const ENTER_REMOVAL: &str =
     "/* suites.enter_removal */ insert into suite_removal (suite_id, removed_at) values ($1, $2)";
+const OF_ORGANIZATION: &str =
+    select!("suites.of_organization", "where suite.organization_id = $1 order by suite.suite_id");
 const OF_REPOSITORY: &str = select!(
     "suites.of_repository",
     "where suite.organization_id = $1 and suite.repository = $2 order by suite.suite_id"
@@ -92,6 +95,14 @@ pub fn find_default(
 /// The database fails.
 pub fn list(db: &mut Db<'_>) -> Result<Vec<Suite>, StorageError> {
     db.query(LIST, &[], read)
+}
+
+/// The suites of an organization, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub fn of_organization(db: &mut Db<'_>, organization: OrganizationId) -> Result<Vec<Suite>, StorageError> {
+    db.query(OF_ORGANIZATION, values![organization.get()], read)
 }
 
 /// Makes a suite. Runs inside a transaction.
@@ -198,7 +209,9 @@ pub fn of_check(
 /// # Errors
 /// The database fails.
 pub fn delete(db: &mut Db<'_>, id: SuiteId, home: SuiteId, now: Timestamp) -> Result<(), StorageError> {
-    for statement in [DELETE_TOKENS, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS] {
+    for statement in
+        [DELETE_TOKENS, DELETE_ALIASES, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS]
+    {
         db.execute(statement, values![id.get()])?;
     }
     db.execute(MOVE_USERS, values![id.get(), home.get()])?;

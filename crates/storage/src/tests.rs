@@ -23,6 +23,8 @@ const BY_IDENTITY: &str =
     "/* tests.by_identity */ select test_id from test where suite_id = $1 and identity_key = $2";
 pub(crate) const SPELLINGS: &str = "/* tests.spellings */ select test_id, scope, name, catalog_version from test_spelling \
      where suite_id = $1 and test_id = any($2) and protocol = $3";
+pub(crate) const NAMESAKES: &str = "/* tests.namesakes */ select name, class_name from test /*+ test_by_name */ \
+     where suite_id = $1 and name = any($2)";
 const LOCATIONS: &str = "/* tests.locations */ select test_id, coalesce(location, file) from test \
      where suite_id = $1 and coalesce(location, file) is not null";
 const LABELS: &str = "/* tests.labels */ select test_id, label from test_label where suite_id = $1 and test_id = any($2) order by label";
@@ -108,7 +110,36 @@ pub fn find_by_spelling(
         class_name: canonical_class_name(&spelling.scope).into_owned(),
         name: spelling.name.clone().into_owned(),
     };
-    db.find(BY_IDENTITY, values![suite.get(), &identity.key()], read)
+    find_by_identity(db, suite, &identity)
+}
+
+/// The test with that identity.
+///
+/// # Errors
+/// The database fails.
+pub fn find_by_identity(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    identity: &Identity,
+) -> Result<Option<TestId>, StorageError> {
+    db.find(BY_IDENTITY, values![suite.get(), &identity.key()], |row| Ok(TestId(row.get(0)?)))
+}
+
+/// The class names of every test of the suite that has one of these names, by name.
+///
+/// # Errors
+/// The database fails.
+pub fn namesakes(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    names: &[&str],
+) -> Result<HashMap<String, Vec<String>>, StorageError> {
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    db.each(NAMESAKES, &[suite.get().into(), Value::Texts(names)], |row| {
+        found.entry(row.get(0)?).or_default().push(row.get(1)?);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// The tests of a suite in order of first arrival, as `protocol` shows them.

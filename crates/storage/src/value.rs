@@ -22,6 +22,8 @@ pub enum Value<'a> {
     Ints(&'a [i64]),
     /// A list of 16-byte keys for `= any($n::bytea[])`.
     Keys(&'a [[u8; 16]]),
+    /// A list of texts for `= any($n)`.
+    Texts(&'a [&'a str]),
 }
 
 impl From<i64> for Value<'_> {
@@ -93,8 +95,22 @@ impl rusqlite::ToSql for Value<'_> {
                 }
                 text.push('"');
             })),
+            Self::Texts(values) => list(json_list(values.iter(), |item, text| quote(item, text))),
         })
     }
+}
+
+/// Writes a JSON string.
+fn quote(item: &str, text: &mut String) {
+    text.push('"');
+    for c in item.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            c if c.is_ascii_control() => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
 }
 
 fn json_list<T>(items: impl Iterator<Item = T>, mut write: impl FnMut(T, &mut String)) -> String {
@@ -137,6 +153,7 @@ impl ToSql for Value<'_> {
                 _ => values.to_sql(ty, out),
             },
             Self::Keys(values) => values.iter().map(<[u8; 16]>::as_slice).collect::<Vec<_>>().to_sql(ty, out),
+            Self::Texts(values) => values.to_sql(ty, out),
         }
     }
 

@@ -172,8 +172,10 @@ impl Reply {
             return body["detail"].as_str().expect("a text").to_owned();
         }
         let members: Vec<_> = body.as_object().expect("an object").keys().collect();
-        assert_eq!(members, ["message"], "{body}");
-        let message = body["message"].as_str().expect("a text");
+        // Aviator's clients read `error`, all others `message`.
+        let name = if members == ["error"] { "error" } else { "message" };
+        assert_eq!(members, [name], "{body}");
+        let message = body[name].as_str().expect("a text");
         assert!(!message.trim().is_empty(), "{body}");
         message.to_owned()
     }

@@ -1,5 +1,6 @@
 //! Whether the states that are stored are those that the stored uploads give when they are folded again from the first.
 
+use super::marks::decision;
 use super::source::{Lanes, signature};
 use super::states;
 use casebook_analysis::health::Rules;
@@ -9,7 +10,7 @@ use casebook_model::branch::{self, BranchClass};
 use casebook_model::execution::{ExecutionFlags, Outcome};
 use casebook_model::id::{SuiteId, TestId, UploadId};
 use casebook_storage::stream::{self, StreamExecution, StreamUpload};
-use casebook_storage::{Db, StorageError, detector as stored, suites};
+use casebook_storage::{Db, StorageError, detector as stored, marks, suites};
 use std::collections::HashMap;
 
 /// Uploads that are read at one time.
@@ -28,8 +29,7 @@ pub struct Audit {
     pub suite_differs: bool,
 }
 
-/// Folds the stored uploads of a suite again and compares. Decisions of people are not stored as uploads; tests with any
-/// are told as different.
+/// Folds the stored uploads of a suite and what people said of its tests again, and compares.
 ///
 /// # Errors
 /// The database fails, or there is no such suite.
@@ -40,17 +40,27 @@ pub fn audit(db: &mut Db<'_>, suite: SuiteId) -> Result<Audit, StorageError> {
     let mut variants = HashMap::new();
     let mut audit = Audit::default();
     let mut after = UploadId(0);
+    let marks = marks::list(db, suite)?;
+    let is_empty = marks.is_empty();
+    let mut marks = marks.into_iter().peekable();
     loop {
         let uploads = stream::uploads(db, suite, after, MOST)?;
         let Some(last) = uploads.last() else { break };
         after = last.id;
         for upload in &uploads {
+            while let Some(mark) = marks.next_if(|mark| mark.after < upload.id) {
+                let _ = memory.decide(mark.test, decision(mark.mark), mark.at, |_| {});
+            }
             let executions = stream::executions(db, suite, upload)?;
             let mut lanes = Lanes::new(suite, &mut variants);
             audit.uploads += u64::from(fold(db, &mut memory, upload, &executions, &mut lanes)?);
         }
     }
+    for mark in marks {
+        let _ = memory.decide(mark.test, decision(mark.mark), mark.at, |_| {});
+    }
     compare(db, suite, &memory, &mut audit)?;
+    audit.suite_differs &= audit.uploads > 0 || !is_empty;
     Ok(audit)
 }
 
@@ -111,6 +121,6 @@ fn compare(db: &mut Db<'_>, suite: SuiteId, memory: &Memory, audit: &mut Audit) 
     audit.different.extend(kept.into_keys());
     audit.different.sort_unstable();
     let body = stored::suite(db, suite)?.map(|stored| stored.body);
-    audit.suite_differs = audit.uploads > 0 && body != Some(memory.suite().to_bytes());
+    audit.suite_differs = body != Some(memory.suite().to_bytes());
     Ok(())
 }

@@ -3,9 +3,11 @@
 use super::source::lane_text;
 use casebook_model::branch::{self, BranchClass};
 use casebook_model::execution::{ExecutionFlags, Outcome};
-use casebook_model::id::{SuiteId, UploadId};
+use casebook_model::id::{SuiteId, TestId, UploadId};
 use casebook_model::key::Key;
+use casebook_model::mark::Mark;
 use casebook_model::run::Protocol;
+use casebook_model::test::Identity;
 use casebook_model::time::Timestamp;
 use casebook_storage::stream::{self, StreamUpload};
 use casebook_storage::{Db, StorageError, detector as stored, tests};
@@ -53,24 +55,52 @@ pub struct Exported {
     pub signature: Option<Key>,
 }
 
-/// Gives every execution of a suite to `visit`, in the order of the fold, until it breaks off. Executions that come from
-/// metrics are left out.
+/// What a person said of a test, at its place in the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedMark {
+    /// When.
+    pub at: Timestamp,
+    /// Class name of the test.
+    pub class_name: String,
+    /// Name of the test.
+    pub name: String,
+    /// What was said.
+    pub mark: Mark,
+}
+
+/// One item of the stream.
+#[derive(Debug, Clone, Copy)]
+pub enum Item<'a> {
+    /// An execution.
+    Execution(&'a Exported),
+    /// A mark.
+    Mark(&'a ExportedMark),
+}
+
+/// Gives every execution and mark of a suite to `visit`, in the order of the fold, until it breaks off. Executions that come
+/// from metrics are left out.
 ///
 /// # Errors
 /// The database fails.
 pub fn export(
     db: &mut Db<'_>,
     suite: SuiteId,
-    mut visit: impl FnMut(Exported) -> ControlFlow<()>,
+    mut visit: impl FnMut(Item<'_>) -> ControlFlow<()>,
 ) -> Result<(), StorageError> {
     let identities = tests::identities(db, suite)?;
+    let mut marks = marks(db, suite, &identities)?.into_iter().peekable();
     let mut variants = HashMap::new();
     let mut after = UploadId(0);
     loop {
         let uploads = stream::uploads(db, suite, after, MOST)?;
-        let Some(last) = uploads.last() else { return Ok(()) };
+        let Some(last) = uploads.last() else { break };
         after = last.id;
         for upload in uploads {
+            while let Some((_, mark)) = marks.next_if(|(after, _)| *after < upload.id) {
+                if visit(Item::Mark(&mark)).is_break() {
+                    return Ok(());
+                }
+            }
             let position = position(db, suite, &upload)?;
             for execution in stream::executions(db, suite, &upload)? {
                 let Some(identity) = identities.get(&execution.test) else { continue };
@@ -81,7 +111,7 @@ pub fn export(
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(place) => place.insert(stored::variant_tags(db, suite, execution.variant)?),
                 };
-                let went_on = visit(Exported {
+                let went_on = visit(Item::Execution(&Exported {
                     at: upload.at.plus(execution.offset_ms * 1000),
                     run: run_name(&upload),
                     run_id: upload.run.get(),
@@ -101,13 +131,32 @@ pub fn export(
                     attempt: execution.attempt,
                     variant: lane_text(tags.as_deref(), execution.instance),
                     signature: execution.signature,
-                });
+                }));
                 if went_on.is_break() {
                     return Ok(());
                 }
             }
         }
     }
+    for (_, mark) in marks {
+        if visit(Item::Mark(&mark)).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Every mark with the upload after which it was made.
+fn marks(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    identities: &HashMap<TestId, Identity>,
+) -> Result<Vec<(UploadId, ExportedMark)>, StorageError> {
+    let marks = casebook_storage::marks::list(db, suite)?.into_iter().filter_map(|stored| {
+        let Identity { class_name, name } = identities.get(&stored.test)?.clone();
+        Some((stored.after, ExportedMark { at: stored.at, class_name, name, mark: stored.mark }))
+    });
+    Ok(marks.collect())
 }
 
 fn run_name(upload: &StreamUpload) -> String {

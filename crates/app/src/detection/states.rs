@@ -173,6 +173,6 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<(TestState, PassBase), StorageError
     Ok((state, PassBase { from_day, sums }))
 }
 
-fn damaged(error: &Damaged) -> StorageError {
+pub(super) fn damaged(error: &Damaged) -> StorageError {
     StorageError::Damaged { place: "detector_state.body", found: error.to_string() }
 }

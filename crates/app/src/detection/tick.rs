@@ -8,7 +8,7 @@ use casebook_analysis::health::Rules;
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::time::Timestamp;
 use casebook_storage::detector::HealthChange;
-use casebook_storage::{Db, StorageError, detector as stored, ingest, suites};
+use casebook_storage::{Db, StorageError, detector as stored, ingest, policies, suites};
 
 /// Tests that are looked at in one transaction.
 const MOST: i64 = 200;
@@ -63,7 +63,7 @@ fn advance_tests(
     Ok(())
 }
 
-fn advance_test(
+pub(super) fn advance_test(
     db: &mut Db<'_>,
     suite: SuiteId,
     test: TestId,
@@ -87,6 +87,7 @@ fn advance_test(
         }
         if let Some(episode) = ended {
             stored::put_episode(db, suite, test, &stored_episode(&episode), None)?;
+            policies::changed(db, suite)?;
         }
     }
     let changed = due.iter().rev().find(|due| due.before != due.after);

@@ -65,7 +65,7 @@ impl io::Read for Hashing {
 }
 
 /// The digest of a report whose results have no ids: equal bytes from the same job, shard and environment are one report.
-fn report_digest(context: &Context, body: &Key) -> Key {
+pub(super) fn report_digest(context: &Context, body: &Key) -> Key {
     let Context { environment, format, .. } = context;
     let attributes = &environment.attributes;
     let mut parts = vec![

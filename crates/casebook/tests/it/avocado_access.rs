@@ -46,12 +46,11 @@ fn ask(server: &TestServer, route: &Route, authorization: Option<&str>) -> Reply
 
 /// Whether a scope opens an address.
 fn opens(scope: &str, route: &Route) -> bool {
-    match (route.needs, route.method.as_str()) {
-        // What clients ask for before they send.
-        (Needs::Nothing, _) | (Needs::Upload, "GET") => true,
-        (Needs::Read, _) => scope != "upload",
-        (Needs::Upload, _) => scope != "read",
-        (Needs::Write | Needs::Admin, _) => matches!(scope, "write" | "admin"),
+    match route.needs {
+        Needs::Nothing | Needs::Any => true,
+        Needs::Read => scope != "upload",
+        Needs::Upload => scope != "read",
+        Needs::Write | Needs::Admin => matches!(scope, "write" | "admin"),
     }
 }
 
@@ -169,10 +168,10 @@ fn one_suite_learns_nothing_of_another(database: &TestDatabase) {
 fn anonymous_visits(database: &TestDatabase, word: &str) {
     let server = TestServer::start_with(program(), database, &["--anonymous", word]);
     for route in surface() {
-        let is_open = match (route.needs, route.method.as_str()) {
-            (Needs::Nothing | Needs::Read, _) | (Needs::Upload, "GET") => true,
-            (Needs::Upload, _) => word == "write",
-            (Needs::Write | Needs::Admin, _) => false,
+        let is_open = match route.needs {
+            Needs::Nothing | Needs::Any | Needs::Read => true,
+            Needs::Upload => word == "write",
+            Needs::Write | Needs::Admin => false,
         };
         let what = format!("--anonymous {word}, {} {}", route.method, route.path);
         assert_fits(&ask(&server, &route, None), is_open, NOT_PROVIDED, &what);

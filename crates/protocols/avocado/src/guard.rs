@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use casebook_app::access::{Access, Credential, Denied, Purpose};
+use casebook_app::access::{Access, Credential, Denied};
 use casebook_app::secrets;
 use casebook_http::{ClientAddress, Needs, Route};
 use serde_json::json;
@@ -113,18 +113,14 @@ async fn admit(state: &State, parts: &Parts, place: Option<&Place>) -> Result<Op
         Some(access) => access,
         None => state.app.authenticate(None, None).await?,
     };
-    let purpose = match parts.method {
-        _ if reads => Purpose::Read,
-        Method::POST => Purpose::Upload,
-        _ => Purpose::Write,
+    let app = &state.app;
+    let is_asked_first = place.is_some_and(|place| place.reads == Some(Needs::Any));
+    let suite = match parts.method {
+        _ if reads && is_asked_first => app.home_suite(&access).await?,
+        _ if reads => app.suite_for_reading(&access).await?,
+        Method::POST => app.suite_for_records(&access).await?,
+        _ => app.suite_for_writing(&access).await?,
     };
-    // What is fixed tells nothing of anybody: whoever may send results may see it too.
-    let purpose = if reads && place.is_some_and(|place| place.reads == Some(Needs::Upload)) {
-        Purpose::Look
-    } else {
-        purpose
-    };
-    let suite = state.app.home_suite(&access, purpose).await?;
     let path = parts.uri.path();
     let slash = if path.ends_with('/') { "" } else { "/" };
     let query = form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes());

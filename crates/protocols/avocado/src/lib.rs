@@ -57,8 +57,7 @@ pub fn router(app: Arc<App>, bodies: Bodies, zone: Zone) -> Router {
         .with_state(state)
 }
 
-/// The addresses and what each needs, with their final slashes. `GET` with [`Needs::Upload`] is what clients ask for before
-/// they send: whoever may send or read may have it.
+/// The addresses and what each needs, with their final slashes. What clients ask for before they send needs any credential.
 pub fn surface() -> impl Iterator<Item = Route> {
     let version = |path: &str| Route { method: Method::GET, path: path.to_owned(), needs: Needs::Nothing };
     routes().table().chain([version("/version"), version("/version/")])
@@ -71,11 +70,11 @@ fn is_fixed(path: &str) -> bool {
 
 fn routes() -> Routes<State> {
     let routes = Routes::new()
-        .with(Needs::Upload, Method::GET, "/", get(root::root))
-        .with(Needs::Upload, Method::GET, "/jobstatuses/", get(statuses::jobs))
-        .with(Needs::Upload, Method::GET, "/jobstatuses/{row}/", get(statuses::job))
-        .with(Needs::Upload, Method::GET, "/teststatuses/", get(statuses::tests))
-        .with(Needs::Upload, Method::GET, "/teststatuses/{row}/", get(statuses::test));
+        .with(Needs::Any, Method::GET, "/", get(root::root))
+        .with(Needs::Any, Method::GET, "/jobstatuses/", get(statuses::jobs))
+        .with(Needs::Any, Method::GET, "/jobstatuses/{row}/", get(statuses::job))
+        .with(Needs::Any, Method::GET, "/teststatuses/", get(statuses::tests))
+        .with(Needs::Any, Method::GET, "/teststatuses/{row}/", get(statuses::test));
     of_jobs(small_tables(routes))
 }
 
@@ -138,7 +137,7 @@ fn small_tables(mut routes: Routes<State>) -> Routes<State> {
 }
 
 fn of_jobs(routes: Routes<State>) -> Routes<State> {
-    use Needs::{Read, Upload, Write};
+    use Needs::{Any, Read, Upload, Write};
     let (job, test) = ("/jobs/{job}/", "/jobs/{job}/tests/{test}/");
     let below = |rest: &str| format!("{job}{rest}/");
     let below_test = |rest: &str| format!("{test}{rest}/");
@@ -146,7 +145,7 @@ fn of_jobs(routes: Routes<State>) -> Routes<State> {
         .with(Read, Method::GET, "/jobs/", get(jobs::list))
         .with(Upload, Method::POST, "/jobs/", post(jobs::create))
         .with(Read, Method::GET, "/jobs/summary/", get(jobs::summary))
-        .with(Upload, Method::GET, job, get(jobs::find))
+        .with(Any, Method::GET, job, get(jobs::find))
         .with(Write, Method::PUT, job, put(jobs::replace))
         .with(Write, Method::PATCH, job, patch(jobs::change))
         .with(Write, Method::DELETE, job, delete(jobs::remove))
@@ -156,10 +155,10 @@ fn of_jobs(routes: Routes<State>) -> Routes<State> {
         .with(Upload, Method::POST, below("activities"), post(activities::add_to_job))
         .with(Upload, Method::POST, below("activity"), post(activities::add_to_named_job))
         .with(Upload, Method::POST, below("test_activity"), post(test_activity::add))
-        .with(Upload, Method::GET, below("tests"), get(job_tests::list))
+        .with(Any, Method::GET, below("tests"), get(job_tests::list))
         .with(Upload, Method::POST, below("tests"), post(job_tests::create))
         .with(Read, Method::GET, below("tests/summary"), get(job_tests::summary))
-        .with(Upload, Method::GET, test, get(job_tests::find))
+        .with(Any, Method::GET, test, get(job_tests::find))
         .with(Write, Method::PUT, test, put(job_tests::replace))
         .with(Write, Method::PATCH, test, patch(job_tests::change))
         .with(Write, Method::DELETE, test, delete(job_tests::remove))

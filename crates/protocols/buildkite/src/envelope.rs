@@ -3,13 +3,12 @@
 use crate::error::ApiError;
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use casebook_app::suites::NamedSuite;
 use casebook_app::uploads::{Environment, ReportBody};
 use casebook_formats::json::{self, Object, Raw};
 use casebook_formats::{Format, Malformed};
-use casebook_http::{Bodies, Content, Fields, Incoming, Refusal, Room};
+use casebook_http::{Bodies, Content, Fields, Incoming, Room, boundary, broken_form, media_type};
 use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::public_id::parse_uuid;
 use casebook_model::run::RunAttributes;
@@ -39,7 +38,7 @@ pub(crate) struct Envelope {
 
 /// Receives a body and takes it apart by its content type.
 pub(crate) async fn receive(bodies: &Bodies, headers: &HeaderMap, body: Body) -> Result<Envelope, ApiError> {
-    let boundary = match (essence(headers).as_str(), boundary(headers)) {
+    let boundary = match (media_type(headers).as_str(), boundary(headers)) {
         ("application/json", _) => None,
         (_, Ok(Some(boundary))) => Some(Ok(boundary)),
         ("multipart/form-data", Err(error)) => Some(Err(error)),
@@ -59,29 +58,9 @@ pub(crate) async fn receive(bodies: &Bodies, headers: &HeaderMap, body: Body) ->
         Some(Ok(boundary)) => read_multipart(boundary, incoming).await,
         Some(Err(error)) => {
             incoming.collect().await?;
-            Err(error)
+            Err(error.into())
         }
     }
-}
-
-fn content_type(headers: &HeaderMap) -> &str {
-    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("")
-}
-
-/// The content type without its parameters.
-fn essence(headers: &HeaderMap) -> String {
-    content_type(headers).split(';').next().unwrap_or("").trim().to_ascii_lowercase()
-}
-
-/// The boundary of a multipart form; none if the body is something else.
-pub(crate) fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    if essence(headers) != "multipart/form-data" {
-        return Ok(None);
-    }
-    let boundary = multer::parse_boundary(content_type(headers));
-    boundary
-        .map(Some)
-        .map_err(|_| ApiError::BadRequest("the multipart content type names no boundary".to_owned()))
 }
 
 fn unprocessable(message: &str) -> ApiError {
@@ -133,21 +112,10 @@ async fn read_multipart(boundary: String, incoming: Incoming) -> Result<Envelope
     let (pieces, contents) = incoming.fields();
     let mut form = Form::default();
     let mut multipart = multer::Multipart::new(pieces, boundary);
-    while let Some(field) = multipart.next_field().await.map_err(broken)? {
+    while let Some(field) = multipart.next_field().await.map_err(broken_form)? {
         form.take(field, &contents).await?;
     }
     form.finish().await
-}
-
-/// What the reader of forms says: why the body itself could not be read, or that it is no form.
-pub(crate) fn broken(error: multer::Error) -> ApiError {
-    match error {
-        multer::Error::StreamReadFailed(cause) => match cause.downcast::<Refusal>() {
-            Ok(refusal) => (*refusal).into(),
-            Err(cause) => ApiError::BadRequest(format!("the body cannot be read: {cause}")),
-        },
-        error => ApiError::BadRequest(format!("the multipart form cannot be read: {error}")),
-    }
 }
 
 /// A multipart form while it is read, in any order of fields.
@@ -181,7 +149,7 @@ impl Form {
             if self.data.is_some() {
                 return Err(unprocessable("the form has more than one data field"));
             }
-            self.data = Some(contents.collect(field.map_err(broken)).await?);
+            self.data = Some(contents.collect(field.map_err(broken_form)).await?);
         }
         Ok(())
     }
@@ -189,7 +157,7 @@ impl Form {
     /// The text of a small field.
     async fn text(&mut self, mut field: multer::Field<'_>) -> Result<String, ApiError> {
         let mut bytes = Vec::new();
-        while let Some(piece) = field.chunk().await.map_err(broken)? {
+        while let Some(piece) = field.chunk().await.map_err(broken_form)? {
             bytes.extend_from_slice(&piece);
             self.bytes += piece.len();
             if bytes.len() > LONGEST_FIELD || self.bytes > LONGEST_FIELDS {

@@ -94,6 +94,7 @@ impl From<NotAccepted> for ApiError {
                     }
                 }
             }
+            NotAccepted::NoReport(_) | NotAccepted::NotUnpacked(_) => Self::Unprocessable(error.to_string()),
             NotAccepted::NotRecorded(NotRecorded::NoSuchSuite) => Self::NotFound("no such suite"),
             NotAccepted::NotRecorded(error) => Self::Unavailable(error.to_string()),
             NotAccepted::Unreadable(_) => Self::Unavailable(error.to_string()),

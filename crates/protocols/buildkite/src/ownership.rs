@@ -1,14 +1,13 @@
 //! `POST /v1/test-ownerships`: the file that says which teams own which tests (`buildkite.md` 10, 13.6).
 
 use crate::State;
-use crate::envelope::{boundary, broken};
 use crate::error::ApiError;
 use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::StatusCode;
 use casebook_app::access::Extent;
-use casebook_http::Caller;
+use casebook_http::{Caller, boundary, broken_form};
 use casebook_model::ownership::{LARGEST_FILE, Ownership};
 use casebook_model::public_id::Subject;
 use serde_json::{Value, json};
@@ -32,12 +31,12 @@ pub(crate) async fn replace(
     let (pieces, _) = state.bodies.incoming(&caller.headers, body).await?.fields();
     let mut form = multer::Multipart::new(pieces, boundary);
     let mut file = None;
-    while let Some(mut field) = form.next_field().await.map_err(broken)? {
+    while let Some(mut field) = form.next_field().await.map_err(broken_form)? {
         if field.name() != Some("file") {
             continue;
         }
         let mut bytes = Vec::new();
-        while let Some(piece) = field.chunk().await.map_err(broken)? {
+        while let Some(piece) = field.chunk().await.map_err(broken_form)? {
             bytes.extend_from_slice(&piece);
             if bytes.len() > LARGEST_FILE {
                 return Err(ApiError::TooLarge(format!("the file is larger than {LARGEST_FILE} bytes")));

@@ -14,6 +14,10 @@ pub(crate) enum ApiError {
     BadRequest(String),
     /// 404.
     NotFound(&'static str),
+    /// 413.
+    TooLarge(String),
+    /// 500; the cause is logged, never shown.
+    Unwritable(serde_json::Error),
     /// As access says.
     Denied(Denied),
     /// 500; the cause is logged, never shown.
@@ -40,6 +44,11 @@ impl IntoResponse for ApiError {
         let (status, detail) = match self {
             Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail),
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, detail.to_owned()),
+            Self::TooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, detail),
+            Self::Unwritable(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written");
+                (StatusCode::INTERNAL_SERVER_ERROR, "the server could not write its answer".to_owned())
+            }
             Self::Denied(denied) => {
                 let status = match denied {
                     Denied::Unknown => StatusCode::UNAUTHORIZED,

@@ -1,6 +1,7 @@
 //! What an address says, with refusals as problem documents.
 
 use super::error::ApiError;
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -30,4 +31,16 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Query<T
             ApiError::BadRequest(format!("the query of the address cannot be read: {rejection}"))
         })
     }
+}
+
+/// Longest body, in bytes.
+const LONGEST_BODY: usize = 64 << 10;
+
+/// Reads a body, whatever content type it is said to have. Called when the credential has been looked at.
+pub(crate) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
+    let body = axum::body::to_bytes(body, LONGEST_BODY).await;
+    let body =
+        body.map_err(|_| ApiError::TooLarge(format!("the body is larger than {LONGEST_BODY} bytes")))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| ApiError::BadRequest(format!("the body cannot be read: {error}")))
 }

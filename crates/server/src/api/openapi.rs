@@ -1,6 +1,6 @@
 //! The description of our own API (OpenAPI 3.1).
 
-use super::{failures, tests, uploads};
+use super::{failures, marks, policy, tests, uploads};
 use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
@@ -23,7 +23,10 @@ pub(crate) struct SuitePath {
         title = "Casebook",
         description = "The case history of every test. Lists are newest first and come in parts; errors are problem documents (RFC 9457)."
     ),
-    paths(tests::list, tests::find, failures::list, uploads::list, uploads::find),
+    paths(
+        tests::list, tests::find, marks::create, policy::find, policy::find_of_suite, policy::set_of_suite,
+        policy::clear_of_suite, policy::set_of_test, policy::clear_of_test, failures::list, uploads::list, uploads::find
+    ),
     modifiers(&Credentials),
     security(("token" = []), ("basic" = [])),
 )]

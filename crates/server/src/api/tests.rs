@@ -88,9 +88,18 @@ pub(crate) async fn find(
     Path((organization, suite, test)): Path<(String, String, String)>,
 ) -> Result<Json<TestDetail>, ApiError> {
     let suite = readable_suite(&app, &caller, &organization, &suite).await?;
-    let found = app.case_history(suite.clone(), &test).await?;
+    detail_of(&app, &suite, &test).await
+}
+
+/// All that is known of the test with that public id.
+pub(super) async fn detail_of(
+    app: &Arc<App>,
+    suite: &Suite,
+    test: &str,
+) -> Result<Json<TestDetail>, ApiError> {
+    let found = app.case_history(suite.clone(), test).await?;
     let history = found.ok_or(ApiError::NotFound("there is no such test"))?;
-    Ok(Json(detail(&app, &suite, history)))
+    Ok(Json(detail(app, suite, history)))
 }
 
 fn to_json(app: &App, suite: &Suite, judged: &Judged) -> Test {

@@ -33,6 +33,13 @@ create table suite (
 
 create index suite_by_repository on suite (organization_id, repository, check_name);
 
+-- Other names under which a CI provider asks for a suite's check.
+create table suite_alias (
+    suite_id integer not null references suite (suite_id),
+    alias text not null,
+    primary key (suite_id, alias)
+);
+
 -- Suites that were deleted and whose records are still being cleared away.
 create table suite_removal (
     suite_id integer not null primary key,
@@ -127,7 +134,8 @@ create table suite_counter (
     jobs_failed integer not null default 0,
     catalog_version bigint not null default 0,
     runs_kept integer not null default 0,
-    past_changes integer not null default 0
+    past_changes integer not null default 0,
+    policy_version bigint not null default 0
 );
 
 create table test (
@@ -145,6 +153,7 @@ create table test (
 );
 create unique index test_by_identity on test (suite_id, identity_key);
 create index test_by_version on test (suite_id, catalog_version);
+create index test_by_name on test (suite_id, name);
 
 create table test_spelling (
     suite_id integer not null,
@@ -186,6 +195,24 @@ create table test_policy (
     min_passes smallint not null,
     decided_at bigint not null,
     primary key (suite_id, test_id)
+);
+
+create table suite_policy (
+    suite_id integer not null primary key,
+    max_runs smallint not null,
+    min_passes smallint not null,
+    decided_at bigint not null
+);
+
+-- What people said of tests, in the order of the fold.
+create table test_mark (
+    suite_id integer not null,
+    mark_id integer not null,
+    after_upload integer not null,
+    test_id integer not null,
+    kind smallint not null,
+    at bigint not null,
+    primary key (suite_id, mark_id)
 );
 
 create table ownership (

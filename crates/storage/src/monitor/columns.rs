@@ -13,6 +13,12 @@ pub(super) const BLOCK: i64 = 512;
 
 const VALUES: &str = "/* monitor.values */ select metric_no, total_time, user_time, kernel_time, cpu_usage, memory_usage \
      from monitor_metric where suite_id = $1 and metric_no >= $2 and metric_no <= $3 order by metric_no";
+const BLOCKS: &str = "/* monitor.blocks */ select block, body from monitor_column where suite_id = $1 and resource = $2 order by block";
+const SOME_BLOCKS: &str = "/* monitor.some_blocks */ select block, body from monitor_column \
+     where suite_id = $1 and resource = $2 and block = any($3) order by block";
+const NEWEST: &str = "/* monitor.newest_values */ select metric_no, total_time, user_time, kernel_time, cpu_usage, memory_usage \
+     from monitor_metric where suite_id = $1 and metric_no > $2 order by metric_no";
+const FILLED: &str = "/* monitor.filled */ select metrics from suite_counter where suite_id = $1";
 const PUT: Insert =
     Insert { into: "monitor_column (suite_id, resource, block, body)", columns: 4, conflict: "" };
 
@@ -40,4 +46,76 @@ pub(super) fn fill(db: &mut Db<'_>, suite: SuiteId, before: i64, after: i64) -> 
         PUT.rows(db, &rows)?;
     }
     Ok(())
+}
+
+/// Calls `visit` with number and value of each of `members`, which rise, or of all metrics.
+pub(super) fn each(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    resource: Resource,
+    members: Option<&[i64]>,
+    mut visit: impl FnMut(i64, f64),
+) -> Result<(), StorageError> {
+    let metrics: i64 = db.get(FILLED, values![suite.get()], |row| row.get(0))?;
+    let filled = metrics / BLOCK * BLOCK;
+    let (suite_value, code) = (Value::from(suite.get()), Value::from(resource.code()));
+    let Some(members) = members else {
+        db.each(BLOCKS, &[suite_value, code], |row| {
+            let (block, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            for (number, value) in (block * BLOCK + 1..).zip(numbers(&body)) {
+                if !value.is_nan() {
+                    visit(number, value);
+                }
+            }
+            Ok(())
+        })?;
+        return newest(db, suite, resource, filled, visit);
+    };
+    let mut rest = members;
+    let mut blocks: Vec<i64> =
+        members.iter().take_while(|number| **number <= filled).map(|number| (number - 1) / BLOCK).collect();
+    blocks.dedup();
+    db.each(SOME_BLOCKS, &[suite_value, code, Value::Ints(&blocks)], |row| {
+        let (block, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let before = rest.partition_point(|number| *number <= block * BLOCK);
+        let end = rest.partition_point(|number| *number <= (block + 1) * BLOCK);
+        for number in &rest[before..end] {
+            let at = ((number - 1) % BLOCK) as usize * 8;
+            let value = body.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(f64::from_le_bytes);
+            if let Some(value) = value.filter(|value| !value.is_nan()) {
+                visit(*number, value);
+            }
+        }
+        rest = &rest[end..];
+        Ok(())
+    })?;
+    newest(db, suite, resource, filled, |number, value| {
+        if members.binary_search(&number).is_ok() {
+            visit(number, value);
+        }
+    })
+}
+
+/// The values of the metrics after number `filled`.
+fn newest(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    resource: Resource,
+    filled: i64,
+    mut visit: impl FnMut(i64, f64),
+) -> Result<(), StorageError> {
+    let column = resource.code() as usize;
+    let until = filled + BLOCK;
+    db.each(NEWEST, values![suite.get(), filled], |row| {
+        let number = row.get(0)?;
+        // Metrics of the next block may have come meanwhile.
+        if number <= until {
+            visit(number, row.get(column)?);
+        }
+        Ok(())
+    })
+}
+
+fn numbers(body: &[u8]) -> impl Iterator<Item = f64> {
+    body.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap_or_default()))
 }

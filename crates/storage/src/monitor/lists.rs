@@ -9,6 +9,7 @@ use crate::insert::Insert;
 use crate::value::{Value, values};
 use casebook_model::id::SuiteId;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Members of a full chunk.
 pub(super) const CHUNK: i64 = 512;
@@ -17,6 +18,10 @@ pub(super) const CHUNK: i64 = 512;
 pub(super) const ALL: i64 = 0;
 
 const HEADS: &str = "/* monitor.lists */ select word_id, size, tail from monitor_list where suite_id = $1 and word_id = any($2)";
+const CHUNKS: &str = "/* monitor.list_chunks */ select members from monitor_list_chunk \
+     where suite_id = $1 and word_id = $2 and chunk >= $3 and chunk < $4 order by chunk";
+const ALL_CHUNKS: &str = "/* monitor.all_list_chunks */ select members from monitor_list_chunk \
+     where suite_id = $1 and word_id = any($2) order by word_id, chunk";
 const PUT_HEADS: Insert = Insert {
     into: "monitor_list (suite_id, word_id, size, tail)",
     columns: 4,
@@ -71,6 +76,62 @@ fn heads(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<(i64, Hea
     db.query(HEADS, &[suite.get().into(), Value::Ints(words)], |row| {
         Ok((row.get(0)?, Head { size: row.get(1)?, tail: row.get(2)? }))
     })
+}
+
+/// The list of a word; empty if it has none.
+pub(super) fn head(db: &mut Db<'_>, suite: SuiteId, word: i64) -> Result<Head, StorageError> {
+    let found = heads(db, suite, &[word])?.into_iter().next();
+    Ok(found.map_or(Head { size: 0, tail: Vec::new() }, |(_, head)| head))
+}
+
+/// The members at the places `range` of a list, counted from 0.
+pub(super) fn members(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    word: i64,
+    head: &Head,
+    range: Range<i64>,
+) -> Result<Vec<i64>, StorageError> {
+    let range = range.start.max(0)..range.end.min(head.size);
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (first, full) = (range.start / CHUNK, head.size / CHUNK);
+    let end = full.min((range.end - 1) / CHUNK + 1);
+    let mut found = Vec::with_capacity((range.end - first * CHUNK) as usize);
+    if first < end {
+        db.each(CHUNKS, values![suite.get(), word, first, end], |row| {
+            unpack(&row.get::<Vec<u8>>(0)?, |member| found.push(member)).map(|_| ())
+        })?;
+    }
+    if range.end > full * CHUNK {
+        unpack(&head.tail, |member| found.push(member))?;
+    }
+    let skipped = (range.start - first * CHUNK) as usize;
+    found.truncate((range.end - first * CHUNK) as usize);
+    found.drain(..skipped.min(found.len()));
+    Ok(found)
+}
+
+/// All members of some lists that share none, in rising order.
+pub(super) fn all(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<i64>, StorageError> {
+    let mut heads = heads(db, suite, words)?;
+    heads.sort_unstable_by_key(|(word, _)| *word);
+    let mut found = Vec::with_capacity(heads.iter().map(|(_, head)| head.size as usize).sum());
+    let long: Vec<i64> = heads.iter().filter(|(_, head)| head.size >= CHUNK).map(|(word, _)| *word).collect();
+    if !long.is_empty() {
+        db.each(ALL_CHUNKS, &[suite.get().into(), Value::Ints(&long)], |row| {
+            unpack(&row.get::<Vec<u8>>(0)?, |member| found.push(member)).map(|_| ())
+        })?;
+    }
+    for (_, head) in &heads {
+        unpack(&head.tail, |member| found.push(member))?;
+    }
+    // What is sorted already in long stretches is merged, not sorted. A chunk that became full since the heads were read has
+    // members of a tail, too.
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
 /// Reads packed members, and returns the last; 0 of none.

@@ -176,7 +176,7 @@ pub(crate) fn write(
 const FOLDED: usize = 128;
 
 /// The beginning of an identifier as it is searched for: ASCII letters without regard to case.
-pub(super) fn folded(key: &str) -> Vec<u8> {
+pub(crate) fn folded(key: &str) -> Vec<u8> {
     let bytes = key.as_bytes();
     bytes.get(..FOLDED).unwrap_or(bytes).to_ascii_lowercase()
 }

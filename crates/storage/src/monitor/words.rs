@@ -1,5 +1,7 @@
 //! Words: texts that many metrics share, by number. They are only ever added, so a memory that is behind reads the newer ones.
 
+use super::names::Names;
+use super::word_key;
 use crate::db::Db;
 use crate::error::StorageError;
 use crate::insert::Insert;
@@ -10,20 +12,25 @@ use casebook_model::measurement::MetricWord;
 use std::collections::HashMap;
 
 const SINCE: &str = "/* monitor.words_since */ select word_id, kind, word_key from monitor_word where suite_id = $1 and word_id > $2";
+const FIND: &str = "/* monitor.find_word */ select word_id from monitor_word where suite_id = $1 and kind = $2 and word_key = $3";
+const OF_KIND: &str = "/* monitor.words_of_kind */ select word_id, word from monitor_word where suite_id = $1 and kind = $2 order by word_id";
+const BY_IDS: &str =
+    "/* monitor.words */ select word_id, word from monitor_word where suite_id = $1 and word_id = any($2)";
 const PUT: Insert =
     Insert { into: "monitor_word (suite_id, word_id, kind, word_key, word)", columns: 5, conflict: "" };
 
-/// What the writer remembers of a suite's words.
+/// What the writer remembers of a suite's words and names.
 #[derive(Default)]
 pub(crate) struct Memory {
     upto: i64,
     words: HashMap<(i64, Key), i64>,
+    pub(super) names: Names,
 }
 
 impl Memory {
     /// How many, for the bound on all suites.
     pub(crate) fn len(&self) -> usize {
-        self.words.len()
+        self.words.len() + self.names.len()
     }
 
     /// Reads the words that came since. The suite's counter row is locked, and says that there are `words`.
@@ -37,7 +44,8 @@ impl Memory {
             return Ok(());
         }
         if self.upto > words {
-            *self = Self::default();
+            self.words.clear();
+            self.upto = 0;
         }
         db.each(SINCE, values![suite.get(), self.upto], |row| {
             self.words.insert((row.get(1)?, row.get(2)?), row.get(0)?);
@@ -80,8 +88,52 @@ impl<'a> Numbering<'a> {
     }
 }
 
+/// The number of a word, if any metric or session has it.
+pub(super) fn find(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    kind: MetricWord,
+    text: &str,
+) -> Result<Option<i64>, StorageError> {
+    db.find(FIND, values![suite.get(), kind.code(), &word_key(text)], |row| row.get(0))
+}
+
+/// The words of a kind that `admit` takes, in the order in which they came first.
+pub(super) fn of_kind(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    kind: MetricWord,
+    admit: impl Fn(&str) -> bool,
+) -> Result<Vec<(i64, String)>, StorageError> {
+    let mut found = Vec::new();
+    db.each(OF_KIND, values![suite.get(), kind.code()], |row| {
+        let text: String = row.get(1)?;
+        if admit(&text) {
+            found.push((row.get(0)?, text));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The texts of words.
+pub(super) fn texts(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    ids: &[i64],
+) -> Result<HashMap<i64, String>, StorageError> {
+    let found =
+        db.query(BY_IDS, &[suite.get().into(), Value::Ints(ids)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.into_iter().collect())
+}
+
 /// Tags as they are stored: a JSON list of name and value, in the order in which they were sent.
 pub(super) fn tags_text(tags: &[(String, Option<String>)]) -> String {
     let list = tags.iter().map(|(name, value)| serde_json::json!([name, value]));
     serde_json::Value::Array(list.collect()).to_string()
+}
+
+/// Reads tags as they are stored.
+pub(super) fn tags_from_text(text: &str) -> Vec<(String, Option<String>)> {
+    serde_json::from_str(text).unwrap_or_default()
 }

@@ -40,6 +40,7 @@ pub(super) fn translate(
         working_directory: circumstances.working_directory.clone(),
         location_prefix: None,
         allow_truncated: true,
+        allow_no_class_name: false,
     };
     let report = casebook_formats::parse(format, &bytes, &options);
     let report = report.map_err(|refusal| Unreadable::Malformed(refusal.to_string()))?;

@@ -1,0 +1,102 @@
+//! Run counts by `aviator.md` 4.5: from the share of failing first attempts on commits where the test also passed.
+
+use super::Open;
+use casebook_analysis::rerun_policy::aviator_counts;
+use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
+use casebook_model::id::{RunId, SuiteId, TestId};
+use casebook_model::policy::RunCounts;
+use casebook_model::time::Timestamp;
+use casebook_storage::{Db, StorageError, executions, runs};
+use std::collections::{HashMap, HashSet};
+
+/// The newest runs in which first attempts are looked for.
+const RUNS: i64 = 400;
+
+/// First attempts that count at most.
+const MOST: usize = 200;
+
+/// How long counts are kept while there is no new evidence, in microseconds.
+const GOOD_FOR_US: i64 = 3_600 * 1_000_000;
+
+/// Counts, and what they were made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Measured {
+    pub(super) counts: RunCounts,
+    last_evidence_at: Timestamp,
+    at: Timestamp,
+}
+
+/// The counts of every open test; those of `old` are kept while they are good.
+pub(super) fn measure(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    open: &HashMap<TestId, Open>,
+    now: Timestamp,
+    old: Option<&HashMap<TestId, Measured>>,
+) -> Result<HashMap<TestId, Measured>, StorageError> {
+    let mut measured = HashMap::with_capacity(open.len());
+    let mut commits = None;
+    for (test, open) in open {
+        let last_evidence_at = open.episode.last_evidence_at;
+        let known = old
+            .and_then(|old| old.get(test))
+            .filter(|known| known.last_evidence_at == last_evidence_at && now < known.at.plus(GOOD_FOR_US));
+        if let Some(known) = known {
+            measured.insert(*test, *known);
+            continue;
+        }
+        let commits = match &mut commits {
+            Some(commits) => commits,
+            none => none.insert(Commits::of(runs::newest_commits(db, suite, RUNS)?)),
+        };
+        let history = executions::history(db, suite, *test, RUNS)?;
+        let (max_runs, min_passes) = aviator_counts(share_of_failures(&history, commits));
+        let counts = RunCounts::new(max_runs.into(), min_passes.into()).unwrap_or(RunCounts::ONCE);
+        measured.insert(*test, Measured { counts, last_evidence_at, at: now });
+    }
+    Ok(measured)
+}
+
+/// Runs of one commit have the same number; a run without a commit stands alone.
+struct Commits(HashMap<RunId, usize>);
+
+impl Commits {
+    fn of(runs: Vec<(RunId, Option<String>)>) -> Self {
+        let mut numbers: HashMap<String, usize> = HashMap::new();
+        let number = |(place, (run, commit)): (usize, (RunId, Option<String>))| match commit {
+            Some(commit) => (run, *numbers.entry(commit).or_insert(place)),
+            None => (run, place),
+        };
+        Self(runs.into_iter().enumerate().map(number).collect())
+    }
+
+    fn of_run(&self, run: RunId) -> Option<usize> {
+        self.0.get(&run).copied()
+    }
+}
+
+/// The share of the newest first attempts that failed, on commits where the test also passed; 0 if there is none. `history`
+/// is newest run first, attempts in order.
+fn share_of_failures(history: &[Execution], commits: &Commits) -> f64 {
+    let judged = |execution: &&Execution| {
+        matches!(execution.outcome, Outcome::Passed | Outcome::Failed)
+            && !execution.flags.contains(ExecutionFlags::MEASURED)
+    };
+    let passed: HashSet<Option<usize>> = history
+        .iter()
+        .filter(judged)
+        .filter(|execution| execution.outcome == Outcome::Passed)
+        .map(|execution| commits.of_run(execution.id.run))
+        .collect();
+    let mut seen = HashSet::new();
+    let first = history
+        .iter()
+        .filter(judged)
+        .filter(|execution| passed.contains(&commits.of_run(execution.id.run)))
+        .filter(|execution| seen.insert((execution.id.run, execution.variant, execution.instance)))
+        .take(MOST);
+    let (failed, all) = first.fold((0u32, 0u32), |(failed, all), execution| {
+        (failed + u32::from(execution.outcome == Outcome::Failed), all + 1)
+    });
+    if all == 0 { 0.0 } else { f64::from(failed) / f64::from(all) }
+}

@@ -1,0 +1,120 @@
+//! ZIP archives of reports: read entry by entry, within limits, and refused as a whole when anything in them is not right.
+
+use std::io::{self, Read, Seek};
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+/// Entries of an archive at most.
+const MOST_ENTRIES: usize = 10_000;
+
+/// An archive cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NotUnpacked {
+    /// It is damaged, or more than it may be.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be read.
+    #[error("the archive could not be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Whether bytes begin like a ZIP archive.
+#[must_use]
+pub fn is_zip(head: &[u8]) -> bool {
+    [&b"PK\x03\x04"[..], b"PK\x05\x06"].iter().any(|start| head.starts_with(start))
+}
+
+/// Gives each file in the archive to `visit`, by name and content, in the order of its directory. `most` bytes are unpacked
+/// over all entries.
+///
+/// # Errors
+/// The archive is damaged, encrypted, has too many entries, an entry whose name leads elsewhere, or too much in it; or
+/// `visit` fails.
+pub fn each_entry<R: Read + Seek, E: From<NotUnpacked>>(
+    reader: R,
+    most: u64,
+    mut visit: impl FnMut(&str, &mut dyn Read) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut archive = ZipArchive::new(reader).map_err(damaged)?;
+    if archive.len() > MOST_ENTRIES {
+        let sentence = format!("the archive has {} entries: at most {MOST_ENTRIES} are read", archive.len());
+        return Err(NotUnpacked::Refused(sentence).into());
+    }
+    check_names(&mut archive)?;
+    let mut left = most;
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).map_err(damaged)?;
+        if entry.is_dir() {
+            continue;
+        }
+        let name = entry.name().map_err(damaged)?.into_owned();
+        let mut limited = Limited { entry, left: &mut left, most };
+        visit(&name, &mut limited)?;
+        // What the visitor left unread counts too, and is checked.
+        io::copy(&mut limited, &mut io::sink()).map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Every name is looked at before any content.
+fn check_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<(), NotUnpacked> {
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(damaged)?;
+        if entry.enclosed_name().is_none() {
+            let name: String = entry.name().map_err(damaged)?.chars().take(200).collect();
+            let sentence = format!("the archive names a file outside of itself: {name:?}");
+            return Err(NotUnpacked::Refused(sentence));
+        }
+        if entry.encrypted() {
+            return Err(NotUnpacked::Refused(
+                "the archive is encrypted: send it without a password".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An entry as far as the archive may be unpacked.
+struct Limited<'a, R> {
+    entry: R,
+    left: &'a mut u64,
+    most: u64,
+}
+
+impl<R: Read> Read for Limited<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.entry.read(buffer)?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => *self.left = left,
+            None => return Err(io::Error::other(TooMuch(self.most))),
+        }
+        Ok(read)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the archive holds more than {0} bytes")]
+struct TooMuch(u64);
+
+/// Why an entry could not be read to its end.
+pub(crate) fn refused(error: io::Error) -> NotUnpacked {
+    NotUnpacked::Refused(match error.get_ref() {
+        Some(cause) if cause.is::<TooMuch>() => cause.to_string(),
+        _ => format!("the archive is damaged: {error}"),
+    })
+}
+
+fn damaged(error: ZipError) -> NotUnpacked {
+    match error {
+        ZipError::Io(error) => refused(error),
+        error => NotUnpacked::Refused(format!("the archive cannot be read: {error}")),
+    }
+}
+
+impl NotUnpacked {
+    /// What reading an entry failed with, if its archive is to blame.
+    #[must_use]
+    pub fn of_entry(error: io::Error) -> Self {
+        refused(error)
+    }
+}

@@ -1,0 +1,72 @@
+//! What a GET asks, in its query or its body (`aviator.md` 2.1).
+
+use crate::error::ApiError;
+use axum::body::Body;
+use axum::http::{HeaderMap, Uri};
+use casebook_http::{Bodies, media_type};
+use serde_json::{Map, Value};
+
+/// Longest body that is read.
+const LONGEST: usize = 64 << 10;
+
+/// The members of a question by name.
+#[derive(Debug, Default)]
+pub(crate) struct Question(Vec<(String, String)>);
+
+impl Question {
+    /// Reads query and body. What is in the query wins.
+    pub(crate) async fn read(
+        bodies: &Bodies,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Self, ApiError> {
+        let mut members = form(uri.query().unwrap_or("").as_bytes());
+        let (bytes, _room) = bodies.incoming(headers, body).await?.collect().await?.into_memory().await?;
+        if bytes.len() > LONGEST {
+            return Err(ApiError::bad_request(format!("the body is longer than {LONGEST} bytes")));
+        }
+        // An empty body is none: clients send a content type without one.
+        if !bytes.trim_ascii().is_empty() {
+            members.extend(if media_type(headers) == "application/x-www-form-urlencoded" {
+                form(&bytes)
+            } else {
+                object(&bytes)?
+            });
+        }
+        Ok(Self(members))
+    }
+
+    /// The value of a member; an empty one is none.
+    pub(crate) fn find(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A member that must be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.find(name).ok_or_else(|| ApiError::bad_request(format!("{name} is missing")))
+    }
+
+    /// The page that is asked for, from 1.
+    pub(crate) fn page(&self) -> Result<usize, ApiError> {
+        let Some((_, text)) = self.0.iter().find(|(key, _)| key == "page") else { return Ok(1) };
+        let page = text.trim().parse().ok().filter(|page| (1..=1 << 32).contains(page));
+        page.ok_or_else(|| ApiError::bad_request("page must be a whole number from 1"))
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
+    let members: Map<String, Value> = serde_json::from_slice(bytes)
+        .map_err(|_| ApiError::bad_request("the body must be a JSON object, or left out"))?;
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    };
+    Ok(members.into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect())
+}
+
+fn form(bytes: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(bytes).into_owned().collect()
+}

@@ -1,0 +1,268 @@
+//! Reading metrics: counts, numbered pages, and the largest and smallest of a resource.
+
+use super::matching::{Pattern, begins};
+use super::paging::{Paged, Place, Wanted};
+use super::{columns, lists, sessions, slot, words};
+use crate::db::Db;
+use crate::error::StorageError;
+use crate::value::{Row, Value};
+use casebook_model::id::SuiteId;
+use casebook_model::measurement::{Metric, MetricWord, Resource};
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+pub(crate) const BY_NUMBERS: &str = "/* monitor.metrics */ select metric_no, session_word, context_word, item_word, variant_word, \
+     kind_word, component_word, path_word, location_word, started, total_time, user_time, kernel_time, cpu_usage, memory_usage \
+     from monitor_metric where suite_id = $1 and metric_no = any($2) order by metric_no";
+
+/// Which metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All of the suite.
+    All,
+    /// Those with exactly this text.
+    Word(MetricWord, String),
+    /// Those of a component with exactly this text.
+    InComponent(String, MetricWord, String),
+    /// Those with a text that contains this pattern.
+    Like(MetricWord, String),
+    /// Those of known sessions whose reference begins so.
+    Scm(String),
+    /// Those of known sessions of a pipeline.
+    Pipeline(String),
+    /// Those of known sessions of a build of a pipeline.
+    Build(String, String),
+}
+
+/// What is known of a selection before its metrics are read.
+enum Members {
+    /// One list.
+    List(i64, lists::Head),
+    /// Numbers in rising order.
+    Numbers(Vec<i64>),
+    /// No session is what was asked for.
+    NoSession,
+}
+
+impl Members {
+    fn len(&self) -> i64 {
+        match self {
+            Self::List(_, head) => head.size,
+            Self::Numbers(numbers) => numbers.len() as i64,
+            Self::NoSession => 0,
+        }
+    }
+}
+
+/// How many metrics are selected.
+///
+/// # Errors
+/// The database fails.
+pub fn count(db: &mut Db<'_>, suite: SuiteId, selection: &Selection) -> Result<i64, StorageError> {
+    Ok(members(db, suite, selection)?.len())
+}
+
+/// A page of the selected metrics, in the order of their arrival.
+///
+/// # Errors
+/// The database fails.
+pub fn page(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    selection: &Selection,
+    wanted: Wanted,
+) -> Result<Paged<Metric>, StorageError> {
+    let members = members(db, suite, selection)?;
+    let (page, pages, rows) = match wanted.place(members.len()) {
+        _ if matches!(members, Members::NoSession) => return Ok(Paged::Nothing),
+        Place::Nothing => return Ok(Paged::Nothing),
+        Place::NoSuchPage => return Ok(Paged::NoSuchPage),
+        Place::Rows { page, pages, rows } => (page, pages, rows),
+    };
+    let numbers = match members {
+        Members::List(word, head) => lists::members(db, suite, word, &head, rows)?,
+        Members::Numbers(numbers) => numbers[rows.start as usize..rows.end as usize].to_vec(),
+        Members::NoSession => Vec::new(),
+    };
+    Ok(Paged::Page { items: by_numbers(db, suite, &numbers)?, page, pages })
+}
+
+/// The end of an order by value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The largest first.
+    Head,
+    /// The smallest first.
+    Tail,
+}
+
+/// The `most` selected metrics with the largest or smallest values, equal ones in the order of their arrival.
+///
+/// # Errors
+/// The database fails.
+pub fn extremes(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    selection: &Selection,
+    resource: Resource,
+    end: End,
+    most: usize,
+) -> Result<Vec<Metric>, StorageError> {
+    let members = match members(db, suite, selection)? {
+        Members::List(lists::ALL, head) if head.size > 0 => None,
+        Members::List(word, _) => Some(lists::all(db, suite, &[word])?),
+        Members::Numbers(numbers) => Some(numbers),
+        Members::NoSession => Some(Vec::new()),
+    };
+    let mut best = Best { end, most, found: Vec::with_capacity(2 * most) };
+    if most > 0 {
+        columns::each(db, suite, resource, members.as_deref(), |number, value| best.offer(number, value))?;
+    }
+    let numbers = best.finish();
+    let mut metrics: HashMap<i64, Metric> = HashMap::new();
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    for (number, metric) in sorted.iter().zip(by_numbers(db, suite, &sorted)?) {
+        metrics.insert(*number, metric);
+    }
+    Ok(numbers.iter().filter_map(|number| metrics.remove(number)).collect())
+}
+
+/// The best of what is offered.
+struct Best {
+    end: End,
+    most: usize,
+    /// At most twice as many as wanted.
+    found: Vec<(f64, i64)>,
+}
+
+impl Best {
+    fn offer(&mut self, number: i64, value: f64) {
+        if self.found.len() >= 2 * self.most {
+            self.cut();
+        }
+        self.found.push((value, number));
+    }
+
+    fn order(&self) -> impl Fn(&(f64, i64), &(f64, i64)) -> Ordering + use<> {
+        let end = self.end;
+        move |a, b| {
+            let by_value = a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal);
+            let by_value = if end == End::Head { by_value.reverse() } else { by_value };
+            by_value.then(a.1.cmp(&b.1))
+        }
+    }
+
+    fn cut(&mut self) {
+        let order = self.order();
+        if self.found.len() > self.most {
+            self.found.select_nth_unstable_by(self.most, order);
+            self.found.truncate(self.most);
+        }
+    }
+
+    fn finish(mut self) -> Vec<i64> {
+        self.cut();
+        let order = self.order();
+        self.found.sort_unstable_by(order);
+        self.found.into_iter().map(|(_, number)| number).collect()
+    }
+}
+
+fn members(db: &mut Db<'_>, suite: SuiteId, selection: &Selection) -> Result<Members, StorageError> {
+    let word = match selection {
+        Selection::All => Some(lists::ALL),
+        Selection::Word(kind, text) => words::find(db, suite, *kind, text)?,
+        Selection::InComponent(component, kind, text) => {
+            let component = words::find(db, suite, MetricWord::Component, component)?;
+            let word = words::find(db, suite, *kind, text)?;
+            return Ok(Members::Numbers(match (component, word) {
+                (Some(component), Some(word)) => common(db, suite, component, word)?,
+                _ => Vec::new(),
+            }));
+        }
+        Selection::Like(kind, text) => {
+            let pattern = Pattern::new(text);
+            let found = words::of_kind(db, suite, *kind, |word| pattern.matches(word))?;
+            let words: Vec<i64> = found.into_iter().map(|(word, _)| word).collect();
+            return Ok(Members::Numbers(lists::all(db, suite, &words)?));
+        }
+        Selection::Scm(reference) => {
+            return of_sessions(db, suite, |known| known.scm_ref.is_some_and(|scm| begins(scm, reference)));
+        }
+        Selection::Pipeline(pipeline) => {
+            return of_sessions(db, suite, |known| known.pipeline == Some(pipeline));
+        }
+        Selection::Build(pipeline, build) => {
+            let in_build =
+                |known: &sessions::Known<'_>| known.pipeline == Some(pipeline) && known.build == Some(build);
+            return of_sessions(db, suite, in_build);
+        }
+    };
+    match word {
+        Some(word) => Ok(Members::List(word, lists::head(db, suite, word)?)),
+        None => Ok(Members::Numbers(Vec::new())),
+    }
+}
+
+fn of_sessions(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    admit: impl Fn(&sessions::Known<'_>) -> bool,
+) -> Result<Members, StorageError> {
+    let words = sessions::words(db, suite, admit)?;
+    if words.is_empty() {
+        return Ok(Members::NoSession);
+    }
+    Ok(Members::Numbers(lists::all(db, suite, &words)?))
+}
+
+/// The members that two lists have in common.
+fn common(db: &mut Db<'_>, suite: SuiteId, one: i64, other: i64) -> Result<Vec<i64>, StorageError> {
+    let (mut one, other) = (lists::all(db, suite, &[one])?, lists::all(db, suite, &[other])?);
+    let mut rest = other.as_slice();
+    one.retain(|number| {
+        let before = rest.iter().take_while(|other| *other < number).count();
+        rest = &rest[before..];
+        rest.first() == Some(number)
+    });
+    Ok(one)
+}
+
+/// Metrics by number, in rising order.
+pub(super) fn by_numbers(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    numbers: &[i64],
+) -> Result<Vec<Metric>, StorageError> {
+    let rows = db.query(BY_NUMBERS, &[suite.get().into(), Value::Ints(numbers)], read)?;
+    let mut ids: Vec<i64> = rows.iter().flat_map(|row| row.words).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let texts = words::texts(db, suite, &ids)?;
+    let metrics = rows.into_iter().map(|StoredMetric { words, started, values }| Metric {
+        words: words.map(|word| texts.get(&word).cloned().unwrap_or_default()),
+        started,
+        values,
+    });
+    Ok(metrics.collect())
+}
+
+struct StoredMetric {
+    /// In the order of [`MetricWord::ALL`].
+    words: [i64; 8],
+    started: String,
+    values: [f64; 5],
+}
+
+fn read(row: &Row<'_>) -> Result<StoredMetric, StorageError> {
+    let mut words = [0; 8];
+    for (column, word) in (1..).zip(MetricWord::ALL) {
+        words[slot(*word)] = row.get(column)?;
+    }
+    let mut values = [0.0; 5];
+    for (column, value) in (10..).zip(&mut values) {
+        *value = row.get(column)?;
+    }
+    Ok(StoredMetric { words, started: row.get(9)?, values })
+}
