@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::uploads::NotRecorded;
-use casebook_model::avocado::{self, TestStatus};
+use casebook_model::avocado::{self, ReportedJob, ReportedTest, TestStatus};
 use casebook_model::branch;
 use casebook_model::execution::ExecutionFlags;
 use casebook_model::key::key_of;
@@ -12,6 +12,8 @@ use casebook_model::tags::Tags;
 use casebook_model::test::{Spelling, TestAttributes, external_hash};
 use casebook_model::time::Timestamp;
 use casebook_model::variant::{self, Variant};
+use casebook_storage::avocado::jobs::JobAttributes;
+use casebook_storage::avocado::records::{NewJob, Of};
 use casebook_storage::ingest::{NewResult, NewUpload, Receipt, Record};
 
 pub use casebook_storage::Db;
@@ -20,9 +22,6 @@ pub use casebook_storage::ingest::Refusal;
 
 /// Number of the format of uploads that are records of this protocol (`docs/schema.md`, upload).
 const FORMAT: i64 = 20;
-
-/// Tag of executions whose status says more than their outcome.
-pub const STATUS_TAG: &str = "avocado.status";
 
 /// How a test ended: what its execution is made of. It is made once; a test whose execution is there gets no other.
 #[derive(Debug, Clone)]
@@ -40,11 +39,6 @@ pub struct Ending {
 /// What recognises the execution of a test of a job when it comes again.
 pub(crate) fn execution_hash(tag: &str) -> i64 {
     external_hash(u128::from_be_bytes(key_of(&["avocado", tag])))
-}
-
-/// The tag of an execution whose status says more than its outcome.
-pub(crate) fn status_tag(word: &str) -> Option<(&'static str, &str)> {
-    (!matches!(word, "PASS" | "FAIL" | "ERROR" | "SKIP" | "TEST_NA")).then_some((STATUS_TAG, word))
 }
 
 impl App {
@@ -86,6 +80,44 @@ impl App {
     }
 }
 
+/// Makes an upload of a job's own report the job's: its run is the job, its results are found again by their tags.
+pub(crate) fn of_report(mut upload: NewUpload, job: ReportedJob) -> NewUpload {
+    upload.protocol = Protocol::Avocado;
+    for result in &mut upload.results {
+        result.class_name = Some(result.scope.clone());
+    }
+    upload.records.push(Record::Avocado(batch(job, upload.received_at)));
+    upload
+}
+
+/// Everything that a job's report tells, as records.
+fn batch(job: ReportedJob, created_at: Timestamp) -> records::Batch {
+    let ReportedJob { id, status, elapsed_seconds, started_at, tests } = job;
+    let attributes = JobAttributes {
+        description: None,
+        status: Some(status),
+        elapsed_seconds,
+        timeout: 0,
+        priority: None,
+    };
+    let mut records = vec![records::Record::Job(NewJob { unique_ident: None, attributes, created_at })];
+    let activity = |of: Of, activity: &str, at: Timestamp, status: Option<TestStatus>| {
+        records::Record::Activity { of, activity: activity.to_owned(), at, status }
+    };
+    records.extend(started_at.map(|at| activity(Of::Job, "JOB_START", at, None)));
+    for ReportedTest { tag, status, started_at, ended_at, data } in tests {
+        let of = || Of::Tag(tag.clone());
+        records.push(records::Record::Test { tag: tag.clone(), status });
+        records.extend(started_at.map(|at| activity(of(), "STARTED", at, None)));
+        records.extend(ended_at.map(|at| activity(of(), "ENDED", at, status)));
+        for (category, name, value) in data {
+            let (category, name) = (category.to_owned(), name.to_owned());
+            records.push(records::Record::Datum { of: of(), category, name, value: Some(value) });
+        }
+    }
+    records::Batch { job: id, records, repeatable: true }
+}
+
 fn result(ending: &Ending) -> NewResult {
     let Ending { tag, status, at: _, duration_us } = ending;
     let identity = avocado::identity(tag);
@@ -110,7 +142,7 @@ fn result(ending: &Ending) -> NewResult {
         external_hash: Some(execution_hash(tag)),
         variant: 0,
         failure: None,
-        tags: status_tag(status.as_str()).into_iter().collect(),
+        tags: avocado::status_tag(status.as_str()).into_iter().collect(),
         spans: None,
         resources: None,
     }

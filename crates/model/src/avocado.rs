@@ -3,6 +3,7 @@
 use crate::closed_set;
 use crate::execution::Outcome;
 use crate::test::Identity;
+use crate::time::Timestamp;
 
 closed_set! {
     /// Statuses of jobs; the numbers are those of Avocado Server's own rows, by which it sorts.
@@ -139,6 +140,45 @@ pub enum Standing {
     Failed,
     /// The rest.
     Other,
+}
+
+/// A job as its own report tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportedJob {
+    /// Its id.
+    pub id: String,
+    /// How it stands, by its counts.
+    pub status: JobStatus,
+    /// The time of its tests together, in seconds.
+    pub elapsed_seconds: f64,
+    /// When it began, if its tests tell in which zone that was meant.
+    pub started_at: Option<Timestamp>,
+    /// Its tests, in the order of the report.
+    pub tests: Vec<ReportedTest>,
+}
+
+/// A test of a job as the job's report tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportedTest {
+    /// Its name in the job.
+    pub tag: String,
+    /// How it ended, if that is a status that is known.
+    pub status: Option<TestStatus>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What else is told: category, name and value.
+    pub data: Vec<(&'static str, &'static str, String)>,
+}
+
+/// Tag of executions whose status says more than their outcome.
+pub const STATUS_TAG: &str = "avocado.status";
+
+/// The tag of an execution whose status, in Avocado's own word, says more than its outcome.
+#[must_use]
+pub fn status_tag(word: &str) -> Option<(&'static str, &str)> {
+    (!matches!(word, "PASS" | "FAIL" | "ERROR" | "SKIP" | "TEST_NA")).then_some((STATUS_TAG, word))
 }
 
 /// The name of a test without its number in the job: `01-a.py:A.test` is `a.py:A.test` in every job.
