@@ -10,7 +10,7 @@ use casebook_model::run::{Protocol, RunAttributes};
 use casebook_model::suite::Suite;
 use casebook_model::tags::Tags;
 use casebook_model::test::{Spelling, TestAttributes, external_hash};
-use casebook_model::time::Timestamp;
+use casebook_model::time::{DAY_US, Timestamp};
 use casebook_model::variant::{self, Variant};
 use casebook_storage::avocado::jobs::JobAttributes;
 use casebook_storage::avocado::records::{NewJob, Of};
@@ -42,7 +42,7 @@ pub(crate) fn execution_hash(tag: &str) -> i64 {
 }
 
 impl App {
-    /// Keeps the records of a request of one job, and the execution that follows from them, if one does.
+    /// Keeps records of one job, and the executions that follow from them.
     ///
     /// # Errors
     /// The records are refused, or cannot be stored; then nothing is stored.
@@ -51,10 +51,11 @@ impl App {
         suite: &Suite,
         branches: Option<&str>,
         batch: records::Batch,
-        ending: Option<Ending>,
+        endings: Vec<Ending>,
     ) -> Result<Receipt, NotRecorded> {
         let now = self.now();
-        let at = ending.as_ref().and_then(|ending| ending.at).map_or(now, |at| at.min(now));
+        let moments = endings.iter().map(|ending| ending.at.map_or(now, |at| at.min(now)));
+        let at = moments.min().unwrap_or(now);
         self.record(NewUpload {
             suite: suite.id,
             protocol: Protocol::Avocado,
@@ -70,7 +71,7 @@ impl App {
             digest: None,
             tags: Tags::default(),
             variants: vec![Variant::of(&Tags::default(), &Tags::default(), variant::DEFAULT_KEYS)],
-            results: ending.iter().map(result).collect(),
+            results: endings.iter().map(|ending| result(ending, at, now)).collect(),
             records: vec![Record::Avocado(batch)],
             repaired: 0,
             rejected: 0,
@@ -118,8 +119,9 @@ fn batch(job: ReportedJob, created_at: Timestamp) -> records::Batch {
     records::Batch { job: id, records, repeatable: true }
 }
 
-fn result(ending: &Ending) -> NewResult {
-    let Ending { tag, status, at: _, duration_us } = ending;
+fn result(ending: &Ending, upload_at: Timestamp, now: Timestamp) -> NewResult {
+    let Ending { tag, status, at, duration_us } = ending;
+    let distance = at.map_or(now, |at| at.min(now)).as_microseconds() - upload_at.as_microseconds();
     let identity = avocado::identity(tag);
     let spelling = Spelling {
         protocol: Protocol::Avocado,
@@ -137,7 +139,7 @@ fn result(ending: &Ending) -> NewResult {
         outcome: status.outcome(),
         flags: ExecutionFlags::default(),
         instance: 0,
-        offset_ms: 0,
+        offset_ms: if distance <= DAY_US { distance / 1000 } else { 0 },
         duration_us: *duration_us,
         external_hash: Some(execution_hash(tag)),
         variant: 0,

@@ -53,7 +53,7 @@ fn the_rest_client_is_at_home(database: &TestDatabase) {
         ]
     );
     // Whoever names no user is told so.
-    let said = rest_client(&avocado, &[], "--list-brief", 1);
+    let said = rest_client(&avocado, &[], "--list-brief", 0);
     assert!(said.contains("Access Forbidden"), "{said}");
 }
 

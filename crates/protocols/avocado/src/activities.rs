@@ -111,7 +111,7 @@ async fn keep_with_job(
     let job = state.read(move |db| jobs::named(db, suite, &key)).await?;
     let records = vec![Record::Activity { of: Of::Job, activity, at, status: None }];
     let batch = Batch { job: job.key, records, repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, None).await;
+    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, Vec::new()).await;
     kept.map_err(|error| job_tests::refusal(error, UNIQUE_OF_JOB))?;
     Ok(Json(json!({ "status": "job activity added" })))
 }
@@ -177,7 +177,8 @@ pub(crate) async fn keep_with_test(
         _ => None,
     };
     let batch = Batch { job, records: vec![record], repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending).await;
+    let kept =
+        state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending.into_iter().collect()).await;
     kept.map_err(|error| job_tests::refusal(error, UNIQUE_OF_TEST))?;
     Ok(Json(json!({ "status": "test activity added" })))
 }

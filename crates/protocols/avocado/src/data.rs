@@ -81,7 +81,7 @@ pub(crate) async fn add(
     let category = category.unwrap_or_else(|| DEFAULT.to_owned());
     let records = vec![Record::Datum { of: Of::Test(test.no), category, name, value }];
     let batch = Batch { job: job.key, records, repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, None).await;
+    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, Vec::new()).await;
     kept.map_err(|error| job_tests::refusal(error, "test, category, key"))?;
     Ok(Json(json!({ "status": "test data added" })))
 }

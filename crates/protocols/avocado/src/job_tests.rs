@@ -104,7 +104,7 @@ pub(crate) async fn create(
     let ending = Ending { tag: tag.clone(), status, at: None, duration_us: None };
     let records = vec![Record::Test { tag, status: Some(status) }];
     let batch = Batch { job: job.key, records, repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, Some(ending)).await;
+    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, vec![ending]).await;
     kept.map_err(|error| refusal(error, "job, tag"))?;
     Ok(Json(json!({ "status": "test added" })))
 }
@@ -198,7 +198,8 @@ async fn update(
     });
     let records = vec![Record::Change { test: test.no, tag, status }];
     let batch = Batch { job: job.key.clone(), records, repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending).await;
+    let kept =
+        state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending.into_iter().collect()).await;
     kept.map_err(|error| refusal(error, "job, tag"))?;
     Ok(Json(TestRow::new(&job.key, changed)))
 }

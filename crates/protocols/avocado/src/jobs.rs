@@ -190,7 +190,7 @@ pub(crate) async fn create(
     let created_at = state.app.now();
     let job = NewJob { unique_ident: unique_ident.clone(), attributes: attributes.clone(), created_at };
     let batch = Batch { job: id.clone(), records: vec![Record::Job(job)], repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, None).await;
+    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, Vec::new()).await;
     kept.map_err(|error| match error {
         NotRecorded::Refused(Refusal::Avocado(records::Refusal::IdTaken)) if !from_ident => {
             ApiError::field("id", TAKEN)

@@ -109,7 +109,8 @@ async fn by_tag(state: &State, visit: &Visit, job: Job, mut fields: Fields) -> R
         ending.map(|(status, duration_us)| Ending { tag: tag.clone(), status, at: Some(at), duration_us });
     let records = vec![Record::Activity { of: Of::Tag(tag), activity, at, status }];
     let batch = Batch { job: job.key, records, repeatable: true };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending).await;
+    let kept =
+        state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending.into_iter().collect()).await;
     kept.map_err(|error| refusal(error, ""))?;
     Ok(Json(json!({ "status": "test activity added" })))
 }

@@ -264,14 +264,19 @@ impl<'a> Taking<'a> {
 impl<'a> Taking<'a> {
     /// Decides about one request: all of it or nothing.
     fn take(&mut self, index: usize, batch: &'a Batch) -> Answer {
-        let mut new = 0;
+        let (mut new, mut was_there) = (0, false);
         for record in &batch.records {
             let taken = match record {
                 Record::Job(job) => self.make_job(&batch.job, job),
+                // What a report tells of a job itself counts once: large ones come in parts.
+                Record::Activity { of: Of::Job, .. } if was_there => Ok(0),
                 _ => self.below(index, batch, record),
             };
             new += match taken {
-                Err(Refusal::IdTaken | Refusal::TagTaken) if batch.repeatable => 0,
+                Err(refusal @ (Refusal::IdTaken | Refusal::TagTaken)) if batch.repeatable => {
+                    was_there |= refusal == Refusal::IdTaken;
+                    0
+                }
                 taken => taken?,
             };
         }
