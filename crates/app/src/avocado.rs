@@ -21,7 +21,7 @@ pub use casebook_storage::avocado::{Summary, Term, jobs, notes, records, softwar
 pub use casebook_storage::ingest::Refusal;
 
 /// Number of the format of uploads that are records of this protocol (`docs/schema.md`, upload).
-const FORMAT: i64 = 20;
+const FORMAT: i64 = 10;
 
 /// How a test ended: what its execution is made of. It is made once; a test whose execution is there gets no other.
 #[derive(Debug, Clone)]

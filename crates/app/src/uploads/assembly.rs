@@ -47,6 +47,7 @@ pub fn assemble(
     let protocol = if job.is_some() { Protocol::Avocado } else { protocol };
     if let Some(job) = &job {
         job.id.clone_into(&mut environment.key);
+        environment.key_is_build = false;
         let started_at = environment.started_at.take();
         environment.started_at = started_at.or_else(|| job.started_at.map(Timestamp::to_rfc3339_micros));
     }

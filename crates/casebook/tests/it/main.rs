@@ -12,6 +12,7 @@ mod access;
 mod access_matrix;
 mod avocado_access;
 mod avocado_clients;
+mod avocado_document;
 mod avocado_jobs;
 mod avocado_reports;
 mod avocado_rules;
