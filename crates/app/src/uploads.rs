@@ -25,7 +25,7 @@ mod reading;
 pub use assembly::assemble;
 pub use files::Bundle;
 pub use group_commit::NotRecorded;
-pub use reading::{Read, read};
+pub use reading::{Read, read, read_past};
 
 /// Bodies up to this size are read at once: that takes less time than a hop to another thread.
 const SMALL: usize = 16 * 1024;

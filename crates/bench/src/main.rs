@@ -7,9 +7,11 @@ mod avocado;
 mod fixture;
 mod http;
 mod ingest;
+mod measurements;
 mod memory;
 mod raw;
 mod reads;
+mod reruns;
 mod setting;
 
 use clap::Parser;
@@ -39,6 +41,9 @@ struct Arguments {
     /// Measure Avocado's API alone
     #[arg(long)]
     avocado: bool,
+    /// Measure pytest-monitor alone, with so many metrics for reading
+    #[arg(long, value_name = "METRICS")]
+    monitor: Option<usize>,
     /// Single-result requests
     #[arg(long, default_value_t = 40_000)]
     singles: usize,
@@ -76,6 +81,10 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
         "== {engine:?}: {} uploads of 5,000 results, {tests} tests, {runs} runs, durable",
         shape.uploads
     );
+    if let Some(metrics) = arguments.monitor {
+        measurements::singles(&Setting::new(engine)?, arguments.singles)?;
+        return measurements::answers(&Setting::new(engine)?, metrics);
+    }
     if arguments.memory {
         return memory::measure(engine, shape);
     }
@@ -92,6 +101,7 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
     );
     reads::measure(&setting)?;
     answers::measure(&setting, tests, runs)?;
+    reruns::measure(&setting, shape)?;
     drop(setting);
 
     let setting = Setting::new(engine)?;

@@ -2,13 +2,18 @@
 
 use casebook_app::clock::Clock;
 use casebook_app::{Anonymous, App, Options, secrets};
-use casebook_model::suite::{Slug, Suite, SuiteAttributes};
+use casebook_model::suite::{RepositoryName, Slug, Suite, SuiteAttributes};
 use casebook_model::time::Timestamp;
 use casebook_model::token::{Reach, Scope};
 use casebook_storage::{DatabaseUrl, StorageError, Store, organizations, suites, tokens};
 use std::sync::Arc;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The repository of the suite.
+pub(crate) const REPOSITORY: &str = "bench/bench";
+/// The check of the suite.
+pub(crate) const CHECK: &str = "unit";
 
 /// Which kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +78,14 @@ impl Setting {
         let store = Store::open(&url)?;
         let token = secrets::new_token();
         let (slug, now) = (Slug::parse("bench")?, Timestamp(0));
+        let attributes = SuiteAttributes {
+            repository: Some(RepositoryName::parse(REPOSITORY)?),
+            check: Some(CHECK.to_owned()),
+            ..SuiteAttributes::named("bench")
+        };
         let suite = store.write(|db| {
             let organization = organizations::find_or_insert(db, &slug, now)?;
-            let suite = suites::insert(db, &organization, &slug, &SuiteAttributes::named("bench"), now)?;
+            let suite = suites::insert(db, &organization, &slug, &attributes, now)?;
             tokens::insert(
                 db,
                 &secrets::token_hash(&token),

@@ -120,7 +120,7 @@ struct Run {
     started_at: Option<String>,
 }
 
-fn format(word: &str) -> Result<Format, String> {
+pub(crate) fn format(word: &str) -> Result<Format, String> {
     let words: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
     Format::from_word(word).ok_or_else(|| format!("use one of {}", words.join(", ")))
 }

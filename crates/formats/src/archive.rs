@@ -51,7 +51,7 @@ pub fn each_entry<R: Read + Seek, E: From<NotUnpacked>>(
         let mut limited = Limited { entry, left: &mut left, most };
         visit(&name, &mut limited)?;
         // What the visitor left unread counts too, and is checked.
-        io::copy(&mut limited, &mut io::sink()).map_err(refused)?;
+        io::copy(&mut limited, &mut io::sink()).map_err(|error| NotUnpacked::of_entry(&error))?;
     }
     Ok(())
 }
@@ -60,8 +60,9 @@ pub fn each_entry<R: Read + Seek, E: From<NotUnpacked>>(
 fn check_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<(), NotUnpacked> {
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
-        if entry.enclosed_name().is_none() {
-            let name: String = entry.name().map_err(damaged)?.chars().take(200).collect();
+        let name = entry.name().map_err(damaged)?;
+        if leads_elsewhere(&name) {
+            let name: String = name.chars().take(200).collect();
             let sentence = format!("the archive names a file outside of itself: {name:?}");
             return Err(NotUnpacked::Refused(sentence));
         }
@@ -72,6 +73,13 @@ fn check_names<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<(), NotUnp
         }
     }
     Ok(())
+}
+
+/// Whether a name is absolute, climbs out of its folder, or is none on some system.
+fn leads_elsewhere(name: &str) -> bool {
+    let mut parts = name.split(['/', '\\']);
+    let drive = name.as_bytes().get(1) == Some(&b':');
+    name.starts_with(['/', '\\']) || drive || name.contains('\0') || parts.any(|part| part == "..")
 }
 
 /// An entry as far as the archive may be unpacked.
@@ -96,25 +104,20 @@ impl<R: Read> Read for Limited<'_, R> {
 #[error("the archive holds more than {0} bytes")]
 struct TooMuch(u64);
 
-/// Why an entry could not be read to its end.
-pub(crate) fn refused(error: io::Error) -> NotUnpacked {
-    NotUnpacked::Refused(match error.get_ref() {
-        Some(cause) if cause.is::<TooMuch>() => cause.to_string(),
-        _ => format!("the archive is damaged: {error}"),
-    })
-}
-
 fn damaged(error: ZipError) -> NotUnpacked {
     match error {
-        ZipError::Io(error) => refused(error),
+        ZipError::Io(error) => NotUnpacked::of_entry(&error),
         error => NotUnpacked::Refused(format!("the archive cannot be read: {error}")),
     }
 }
 
 impl NotUnpacked {
-    /// What reading an entry failed with, if its archive is to blame.
+    /// Why reading an entry to its end failed.
     #[must_use]
-    pub fn of_entry(error: io::Error) -> Self {
-        refused(error)
+    pub fn of_entry(error: &io::Error) -> Self {
+        Self::Refused(match error.get_ref() {
+            Some(cause) if cause.is::<TooMuch>() => cause.to_string(),
+            _ => format!("the archive is damaged: {error}"),
+        })
     }
 }

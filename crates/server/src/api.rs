@@ -19,6 +19,7 @@ use error::ApiError;
 use std::sync::Arc;
 
 pub use openapi::document;
+pub(crate) use tests::find_by_number as test_of_number;
 
 /// Every address of the API.
 pub(crate) fn router(app: &Arc<App>) -> Router {

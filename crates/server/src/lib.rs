@@ -5,7 +5,6 @@ mod client_address;
 mod fallback;
 mod health;
 mod observe;
-mod test_case;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -72,7 +71,7 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .route("/flaky/test_case/{number}", get(test_case::find))
+        .route("/flaky/test_case/{number}", get(api::test_of_number))
         .with_state(Arc::clone(app))
         .merge(api::router(app))
         .merge(casebook_aviator::router(Arc::clone(app), bodies.clone()))

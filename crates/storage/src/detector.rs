@@ -1,18 +1,23 @@
 //! What the detector keeps and asks for: states, evidence, episodes, changes of health, judgements. All bytes are the
 //! detector's own.
 
+mod episodes;
+
 use crate::db::Db;
 use crate::error::{StorageError, member};
 use crate::rollups;
 use crate::value::{Row, Value, values};
 use casebook_model::branch::BranchClass;
-use casebook_model::evidence::{EpisodeEnd, EvidenceKind};
+use casebook_model::evidence::EvidenceKind;
 use casebook_model::health::Health;
 use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
 use casebook_model::key::Key;
 use casebook_model::rollup::{RollupChunk, chunk_of};
 use casebook_model::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
+
+pub(crate) use episodes::RECENT_EPISODES;
+pub use episodes::{StoredEpisode, episodes, put_episode, recent_episodes};
 
 const VERSION: &str = "/* detector.version */ select version from detector_suite where suite_id = $1";
 const SUITE: &str =
@@ -59,16 +64,6 @@ const PUT_EVIDENCE: &str = "/* detector.put_evidence */ insert into evidence (su
 const DROP_EVIDENCE: &str = "/* detector.drop_evidence */ delete from evidence where suite_id = $1 and test_id = $2 and run_id = $3 and kind = $4";
 const EVIDENCE: &str = "/* detector.evidence */ select run_id, kind, at, commit_sha, weight from evidence \
      where suite_id = $1 and test_id = $2 order by at desc, run_id desc, kind limit $3";
-const PUT_EPISODE: &str = "/* detector.put_episode */ insert into episode \
-     (suite_id, test_id, number, opened_at, announced_at, announced_commit, last_evidence_at, ended_at, ended_by) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (suite_id, test_id, number) do update set \
-     opened_at = excluded.opened_at, announced_at = excluded.announced_at, \
-     announced_commit = coalesce(episode.announced_commit, excluded.announced_commit), \
-     last_evidence_at = excluded.last_evidence_at, ended_at = excluded.ended_at, ended_by = excluded.ended_by";
-const EPISODES: &str = "/* detector.episodes */ select number, opened_at, announced_at, last_evidence_at, ended_at, ended_by from episode \
-     where suite_id = $1 and test_id = $2 order by number desc";
-pub(crate) const RECENT_EPISODES: &str = "/* detector.recent_episodes */ select test_id, number, opened_at, announced_at, last_evidence_at, ended_at, ended_by \
-     from episode /*+ episode_by_evidence */ where suite_id = $1 and last_evidence_at >= $2 order by test_id, number";
 pub(crate) const OBSERVED_BETWEEN: &str = "/* detector.observed_between */ select test_id, count(distinct run_id) from evidence /*+ evidence_by_time */ \
      where suite_id = $1 and at >= $2 and at <= $3 group by test_id";
 const PUT_CHANGE: &str = "/* detector.put_change */ insert into health_change (suite_id, test_id, at, to_health, from_health, upload_id) \
@@ -454,82 +449,6 @@ pub fn evidence(
     })
 }
 
-/// An episode as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredEpisode {
-    /// Counts the episodes of the test from 1.
-    pub number: i64,
-    /// Time of the evidence that opened it.
-    pub opened_at: Timestamp,
-    /// When the test was flagged, if it was.
-    pub announced_at: Option<Timestamp>,
-    /// Time of the latest evidence.
-    pub last_evidence_at: Timestamp,
-    /// When and how it ended, if it has.
-    pub ended: Option<(Timestamp, EpisodeEnd)>,
-}
-
-/// Stores an episode; `commit` is that of the evidence which announced it, if that has just happened.
-///
-/// # Errors
-/// The database fails.
-pub fn put_episode(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    test: TestId,
-    episode: &StoredEpisode,
-    commit: Option<&str>,
-) -> Result<(), StorageError> {
-    let StoredEpisode { number, opened_at, announced_at, last_evidence_at, ended } = episode;
-    let values = values![
-        suite.get(),
-        test.get(),
-        *number,
-        opened_at.as_microseconds(),
-        announced_at.map(Timestamp::as_microseconds),
-        commit,
-        last_evidence_at.as_microseconds(),
-        ended.map(|(at, _)| at.as_microseconds()),
-        ended.map(|(_, how)| how.code()),
-    ];
-    db.execute(PUT_EPISODE, values)?;
-    Ok(())
-}
-
-/// The episodes of a test, newest first.
-///
-/// # Errors
-/// The database fails.
-pub fn episodes(db: &mut Db<'_>, suite: SuiteId, test: TestId) -> Result<Vec<StoredEpisode>, StorageError> {
-    db.query(EPISODES, values![suite.get(), test.get()], |row| read_episode(row, 0))
-}
-
-/// The latest episode of each test that has one with evidence since `since`, by test; with `announced` among those alone
-/// that were announced.
-///
-/// # Errors
-/// The database fails.
-pub fn recent_episodes(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    since: Timestamp,
-    announced: bool,
-) -> Result<Vec<(TestId, StoredEpisode)>, StorageError> {
-    let mut latest: Vec<(TestId, StoredEpisode)> = Vec::new();
-    db.each(RECENT_EPISODES, values![suite.get(), since.as_microseconds()], |row| {
-        let (test, episode) = (TestId(row.get(0)?), read_episode(row, 1)?);
-        if announced && episode.announced_at.is_none() {
-            return Ok(());
-        }
-        match latest.last_mut() {
-            Some((last, known)) if *last == test => *known = episode,
-            _ => latest.push((test, episode)),
-        }
-        Ok(())
-    })?;
-    Ok(latest)
-}
-
 /// Runs with evidence between two times, by test; tests without any are left out.
 ///
 /// # Errors
@@ -543,24 +462,6 @@ pub fn observed_between(
     let values = values![suite.get(), from.as_microseconds(), to.as_microseconds()];
     let counts = db.query(OBSERVED_BETWEEN, values, |row| Ok((TestId(row.get(0)?), row.get(1)?)))?;
     Ok(counts.into_iter().collect())
-}
-
-/// Reads an episode whose columns begin at `first`.
-fn read_episode(row: &Row<'_>, first: usize) -> Result<StoredEpisode, StorageError> {
-    let (ended_at, ended_by): (Option<i64>, Option<i64>) = (row.get(first + 4)?, row.get(first + 5)?);
-    let ended = match (ended_at, ended_by) {
-        (Some(at), Some(how)) => {
-            Some((Timestamp(at), member(EpisodeEnd::from_code(how), how, "episode.ended_by")?))
-        }
-        _ => None,
-    };
-    Ok(StoredEpisode {
-        number: row.get(first)?,
-        opened_at: Timestamp(row.get(first + 1)?),
-        announced_at: row.get::<Option<i64>>(first + 2)?.map(Timestamp),
-        last_evidence_at: Timestamp(row.get(first + 3)?),
-        ended,
-    })
 }
 
 /// A change of health.

@@ -34,6 +34,7 @@ pub mod marks;
 pub mod monitor;
 pub mod page;
 pub mod policies;
+pub mod pymon;
 pub mod removals;
 pub mod rollups;
 pub mod runs;

@@ -48,8 +48,8 @@ pub fn assemble(
     if let Some(job) = &job {
         job.id.clone_into(&mut environment.key);
         environment.key_is_build = false;
-        let started_at = environment.started_at.take();
-        environment.started_at = started_at.or_else(|| job.started_at.map(Timestamp::to_rfc3339_micros));
+        let started_at = job.started_at.map(Timestamp::to_rfc3339_micros);
+        environment.started_at = started_at.or(environment.started_at.take());
     }
     let at = time_of(&environment, now, &mut problems);
     if let Some(notice) = notice {

@@ -53,7 +53,7 @@ impl App {
         for read in reader.reads.drain(..) {
             let mut upload = assemble(&suite, context.clone(), read, ignored, now);
             // What was left out is told once.
-            upload.problems.extend(reader.left_out.drain(..));
+            upload.problems.append(&mut reader.left_out);
             uploads.push(upload);
         }
         let told: Vec<_> = uploads.iter().map(|upload| (upload.problems.clone(), upload.rejected)).collect();
@@ -113,7 +113,7 @@ impl Reader {
 
     fn report(&mut self, name: &str, content: &mut dyn io::Read) -> Result<(), NotAccepted> {
         let mut head = Vec::new();
-        content.take(HEAD).read_to_end(&mut head).map_err(NotUnpacked::of_entry)?;
+        content.take(HEAD).read_to_end(&mut head).map_err(|error| NotUnpacked::of_entry(&error))?;
         match casebook_formats::sniff(&head) {
             Some(Sniffed::Known(Format::Junit)) => {}
             Some(Sniffed::Unsupported(sentence)) => return self.leave_out(name, sentence),
@@ -132,9 +132,9 @@ impl Reader {
             Ok(report) => report,
             Err(ReadError::Malformed(error @ Malformed::TooManyResults { .. })) => return Err(error.into()),
             Err(ReadError::Malformed(error)) => return self.leave_out(name, &error.to_string()),
-            Err(ReadError::Io(error)) => return Err(NotUnpacked::of_entry(error).into()),
+            Err(ReadError::Io(error)) => return Err(NotUnpacked::of_entry(&error).into()),
         };
-        io::copy(&mut content, &mut io::sink()).map_err(NotUnpacked::of_entry)?;
+        io::copy(&mut content, &mut io::sink()).map_err(|error| NotUnpacked::of_entry(&error))?;
         // What is kept of a file is no longer than the file.
         self.text = self.text.saturating_sub(content.length.min(MOST_TEXT));
         self.results = self.results.saturating_sub(report.results.len() + report.rejected);

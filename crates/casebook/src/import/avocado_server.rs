@@ -193,7 +193,8 @@ pub(super) fn take(importing: &mut Importing, url: &str) -> Result<Taken, Failur
         for job in jobs {
             let (batch, endings) = read_job(&server, job, &mut activities, &mut data)?;
             taken.jobs += 1;
-            taken.tests += batch.records.iter().filter(|record| matches!(record, Record::Test { .. })).count();
+            taken.tests +=
+                batch.records.iter().filter(|record| matches!(record, Record::Test { .. })).count();
             let kept = importing.app.keep(&importing.suite, None, batch, endings);
             taken.executions += importing.runtime.block_on(kept)?.accepted;
             importing.progress(&format!("{}: {taken}", shown(url)));
@@ -218,7 +219,8 @@ fn read_job(
     };
     let id = cut(&id, LONGEST_ID);
     let unique_ident = job.uniqueident.filter(|ident| *ident != id).map(|ident| cut(&ident, LONGEST_ID));
-    let created_at = moment(job.time.as_deref()).ok_or_else(|| format!("job {id} has no time that can be read"))?;
+    let created_at =
+        moment(job.time.as_deref()).ok_or_else(|| format!("job {id} has no time that can be read"))?;
     let attributes = JobAttributes {
         description: job.description.or(job.name).map(|text| cut(&text, LONGEST_TEXT)),
         status: job.status.as_deref().and_then(JobStatus::from_word),
@@ -239,7 +241,8 @@ fn read_job(
         if let Some(status) = status {
             endings.push(ending(&tag, status, &activities, created_at));
         }
-        records.extend(activities.iter().filter_map(|activity| activity_record(activity, Of::Tag(tag.clone()))));
+        records
+            .extend(activities.iter().filter_map(|activity| activity_record(activity, Of::Tag(tag.clone()))));
         for datum in data.of(server, &asked, test.id, "data")? {
             let value = datum.value.map(|value| {
                 let bytes = STANDARD.decode(&value).unwrap_or_else(|_| value.into_bytes());

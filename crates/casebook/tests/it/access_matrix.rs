@@ -1,8 +1,6 @@
 //! Every address against every kind of credential, computed from the table of addresses (design, section 7).
 
-use crate::setup::{program, start, text, token};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::setup::{basic, program, start, text, token};
 use casebook_server::{Needs, Route};
 use casebook_testkit::{Form, Reply, TestDatabase, TestServer, Upload, both_engines};
 use serde_json::json;
@@ -136,10 +134,6 @@ enum Sent {
 struct Visitor {
     standing: Standing,
     sent: Sent,
-}
-
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// The suite that addresses name, and what is in it.

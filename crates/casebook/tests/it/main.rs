@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod aviator;
 mod avocado;
 mod collectors;
 mod endpoint;
@@ -10,6 +11,10 @@ mod setup;
 
 mod access;
 mod access_matrix;
+mod aviator_flaky_tests;
+mod aviator_plugin;
+mod aviator_rerun_list;
+mod aviator_uploads;
 mod avocado_access;
 mod avocado_clients;
 mod avocado_document;
@@ -25,9 +30,12 @@ mod detection;
 mod dispositions;
 mod durability;
 mod health;
+mod import;
 mod javascript_collector;
 mod javascript_runners;
 mod junit_rules;
+mod monitor_clients;
+mod monitor_contract;
 mod named_suites;
 mod own_api;
 mod python_collector;

@@ -18,7 +18,7 @@ fn the_description_is_the_one_in_the_docs() {
         std::fs::write(&file, &printed).unwrap();
     }
     let expected = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(printed, expected, "the API changed: look at it, then set UPDATE_OPENAPI=1");
+    assert!(printed == expected, "the API changed: look at it, then set UPDATE_OPENAPI=1");
 }
 
 #[test]

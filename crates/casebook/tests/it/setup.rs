@@ -164,3 +164,10 @@ pub(crate) fn token(server: &TestServer, arguments: &[&str]) -> String {
 pub(crate) fn text(object: &Value, name: &str) -> String {
     object[name].as_str().unwrap_or_else(|| panic!("{name} is no text in {object}")).to_owned()
 }
+
+/// HTTP Basic.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    format!("Basic {text}")
+}

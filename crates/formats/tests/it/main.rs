@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop where it fails, in its helpers as well")]
 
+mod archive;
 mod buildkite_json;
 mod junit_producers;
 mod junit_rules;

@@ -29,6 +29,7 @@ fn survives(format: Format, bytes: &[u8]) {
     for allow_truncated in [false, true] {
         let options = Options {
             allow_truncated,
+            allow_no_class_name: allow_truncated,
             working_directory: Some("/builds/acme/cart-js".to_owned()),
             location_prefix: Some("services/cart".to_owned()),
             most_results: None,

@@ -33,6 +33,10 @@ use std::sync::Arc;
 /// Rows of a page unless the server is told otherwise.
 pub const PAGE_SIZE: i64 = 500;
 
+pub use contexts::machine_of;
+pub use metrics::metric_of;
+pub use sessions::{session_of, session_of_parts};
+
 /// What the handlers share.
 #[derive(Clone)]
 struct Shared {

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use casebook_api::{Episode, Evidence, HealthChange, Page, ProblemDocument, RerunPolicy, Test, TestDetail};
 use casebook_app::App;
+use casebook_app::access::Denied;
 use casebook_app::detection::{CaseHistory, Judged};
 use casebook_http::Caller;
 use casebook_model::health::Health;
@@ -89,6 +90,22 @@ pub(crate) async fn find(
 ) -> Result<Json<TestDetail>, ApiError> {
     let suite = readable_suite(&app, &caller, &organization, &suite).await?;
     detail_of(&app, &suite, &test).await
+}
+
+/// `/flaky/test_case/{number}`: the address of a test that protocols with whole numbers for ids give.
+pub(crate) async fn find_by_number(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(number): Path<String>,
+) -> Result<Json<TestDetail>, ApiError> {
+    let access = caller.authenticate(&app).await?;
+    let known = number.parse().ok().and_then(|number| app.test_of_number(number));
+    let (suite, test) = known.ok_or(ApiError::NotFound("there is no such test"))?;
+    let suite = match app.readable_suite_by_id(&access, suite).await {
+        Err(Denied::NotFound) => return Err(ApiError::NotFound("there is no such test")),
+        found => found?,
+    };
+    detail_of(&app, &suite, &app.public_id(Subject::Test(suite.id, test))).await
 }
 
 /// All that is known of the test with that public id.

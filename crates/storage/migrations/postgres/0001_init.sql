@@ -510,11 +510,7 @@ create table monitor_metric (
     kind_word integer not null,
     component_word integer not null,
     started text not null,
-    total_time double precision not null,
-    user_time double precision not null,
-    kernel_time double precision not null,
-    cpu_usage double precision not null,
-    memory_usage double precision not null,
+    measured bytea not null,
     primary key (suite_id, metric_no)
 );
 

@@ -510,11 +510,7 @@ create table monitor_metric (
     kind_word integer not null,
     component_word integer not null,
     started text not null,
-    total_time real not null,
-    user_time real not null,
-    kernel_time real not null,
-    cpu_usage real not null,
-    memory_usage real not null,
+    measured blob not null,
     primary key (suite_id, metric_no)
 ) strict, without rowid;
 

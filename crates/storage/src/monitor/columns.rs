@@ -4,20 +4,18 @@
 use crate::db::Db;
 use crate::error::StorageError;
 use crate::insert::Insert;
-use crate::value::{Value, values};
+use crate::value::{Row, Value, values};
 use casebook_model::id::SuiteId;
 use casebook_model::measurement::Resource;
 
 /// Metrics of a block; the first block begins with metric 1.
 pub(super) const BLOCK: i64 = 512;
 
-const VALUES: &str = "/* monitor.values */ select metric_no, total_time, user_time, kernel_time, cpu_usage, memory_usage \
-     from monitor_metric where suite_id = $1 and metric_no >= $2 and metric_no <= $3 order by metric_no";
+const VALUES: &str = "/* monitor.values */ select metric_no, measured from monitor_metric where suite_id = $1 and metric_no >= $2 and metric_no <= $3 order by metric_no";
 const BLOCKS: &str = "/* monitor.blocks */ select block, body from monitor_column where suite_id = $1 and resource = $2 order by block";
 const SOME_BLOCKS: &str = "/* monitor.some_blocks */ select block, body from monitor_column \
      where suite_id = $1 and resource = $2 and block = any($3) order by block";
-const NEWEST: &str = "/* monitor.newest_values */ select metric_no, total_time, user_time, kernel_time, cpu_usage, memory_usage \
-     from monitor_metric where suite_id = $1 and metric_no > $2 order by metric_no";
+const NEWEST: &str = "/* monitor.newest_values */ select metric_no, measured from monitor_metric where suite_id = $1 and metric_no > $2 order by metric_no";
 const FILLED: &str = "/* monitor.filled */ select metrics from suite_counter where suite_id = $1";
 const PUT: Insert =
     Insert { into: "monitor_column (suite_id, resource, block, body)", columns: 4, conflict: "" };
@@ -34,8 +32,8 @@ pub(super) fn fill(db: &mut Db<'_>, suite: SuiteId, before: i64, after: i64) -> 
                 bodies.iter_mut().for_each(|body| body.extend_from_slice(&f64::NAN.to_le_bytes()));
             }
             next = number + 1;
-            for (index, body) in bodies.iter_mut().enumerate() {
-                body.extend_from_slice(&row.get::<f64>(index + 1)?.to_le_bytes());
+            for (value, body) in measured(row, 1)?.iter().zip(&mut bodies) {
+                body.extend_from_slice(&value.to_le_bytes());
             }
             Ok(())
         })?;
@@ -104,13 +102,13 @@ fn newest(
     filled: i64,
     mut visit: impl FnMut(i64, f64),
 ) -> Result<(), StorageError> {
-    let column = resource.code() as usize;
+    let place = resource.code() as usize - 1;
     let until = filled + BLOCK;
     db.each(NEWEST, values![suite.get(), filled], |row| {
         let number = row.get(0)?;
         // Metrics of the next block may have come meanwhile.
         if number <= until {
-            visit(number, row.get(column)?);
+            visit(number, measured(row, 1)?[place]);
         }
         Ok(())
     })
@@ -118,4 +116,29 @@ fn newest(
 
 fn numbers(body: &[u8]) -> impl Iterator<Item = f64> {
     body.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap_or_default()))
+}
+
+/// Values as they are stored with their metric: bit by bit, which a column of numbers is not on SQLite (it has no -0.0).
+pub(super) fn packed(values: &[f64; 5]) -> [u8; 40] {
+    let mut bytes = [0; 40];
+    for (place, value) in bytes.chunks_exact_mut(8).zip(values) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+    bytes
+}
+
+/// The values of a metric in column number `index`.
+pub(super) fn measured(row: &Row<'_>, index: usize) -> Result<[f64; 5], StorageError> {
+    let bytes: Vec<u8> = row.get(index)?;
+    let mut values = [0.0; 5];
+    if bytes.len() != 40 {
+        return Err(StorageError::Damaged {
+            place: "monitor_metric.measured",
+            found: format!("{} bytes", bytes.len()),
+        });
+    }
+    for (value, stored) in values.iter_mut().zip(numbers(&bytes)) {
+        *value = stored;
+    }
+    Ok(values)
 }

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 pub(crate) const BY_NUMBERS: &str = "/* monitor.metrics */ select metric_no, session_word, context_word, item_word, variant_word, \
-     kind_word, component_word, path_word, location_word, started, total_time, user_time, kernel_time, cpu_usage, memory_usage \
+     kind_word, component_word, path_word, location_word, started, measured \
      from monitor_metric where suite_id = $1 and metric_no = any($2) order by metric_no";
 
 /// Which metrics.
@@ -260,9 +260,5 @@ fn read(row: &Row<'_>) -> Result<StoredMetric, StorageError> {
     for (column, word) in (1..).zip(MetricWord::ALL) {
         words[slot(*word)] = row.get(column)?;
     }
-    let mut values = [0.0; 5];
-    for (column, value) in (10..).zip(&mut values) {
-        *value = row.get(column)?;
-    }
-    Ok(StoredMetric { words, started: row.get(9)?, values })
+    Ok(StoredMetric { words, started: row.get(9)?, values: columns::measured(row, 10)? })
 }

@@ -22,8 +22,8 @@ const PUT_SESSIONS: Insert = Insert {
 };
 const PUT_METRICS: Insert = Insert {
     into: "monitor_metric (suite_id, metric_no, session_word, context_word, item_word, variant_word, kind_word, component_word, \
-           path_word, location_word, started, total_time, user_time, kernel_time, cpu_usage, memory_usage)",
-    columns: 16,
+           path_word, location_word, started, measured)",
+    columns: 12,
     conflict: "",
 };
 const PUT_PAIRS: Insert = Insert {
@@ -128,18 +128,18 @@ pub(crate) fn write(
                     }
                     let pair = (words[slot(MetricWord::Component)], words[slot(MetricWord::Session)]);
                     pairs.entry(pair).or_insert(number);
-                    metric_rows.push((number, words, metric));
+                    metric_rows.push((number, words, metric, columns::packed(&metric.values)));
                 }
             }
         }
     }
     numbering.finish(db, suite)?;
     let mut rows: Vec<Value<'_>> = Vec::with_capacity(metric_rows.len() * PUT_METRICS.columns);
-    for (number, words, metric) in &metric_rows {
+    for (number, words, metric, measured) in &metric_rows {
         rows.extend_from_slice(values![suite.get(), *number]);
         rows.extend(words.map(Value::Int));
         rows.push(metric.started.as_str().into());
-        rows.extend(metric.values.map(Value::Real));
+        rows.push(measured.into());
     }
     PUT_METRICS.rows(db, &rows)?;
     rows.clear();

@@ -1,0 +1,56 @@
+//! What test plugins wait for before a run, asked while results come in at full rate.
+
+use crate::fixture::{self, Shape};
+use crate::http::{Connection, Serving, in_parallel};
+use crate::setting::{CHECK, Failure, REPOSITORY, Setting};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Uploads that are sent meanwhile.
+const UPLOADS: usize = 128;
+
+/// `setting` holds some history already.
+pub(crate) fn measure(setting: &Setting, shape: Shape) -> Result<(), Failure> {
+    let serving = Serving::start(setting)?;
+    let list = format!("/api/v1/flaky-tests?repo_name={REPOSITORY}&job_name={CHECK}");
+    let policy = "/api/casebook/v1/policy";
+    let now = setting.app.now();
+    let bodies: Vec<Vec<u8>> =
+        (0..UPLOADS).map(|index| fixture::body(shape.uploads + index, shape, now)).collect();
+    let ended = AtomicBool::new(false);
+    let mut taken = [Vec::new(), Vec::new()];
+    let mut length = 0;
+    std::thread::scope(|scope| -> Result<(), Failure> {
+        let ingest = scope.spawn(|| {
+            let done = in_parallel(
+                8,
+                UPLOADS,
+                |_, index, connection| connection.post(&bodies[index]),
+                serving.address,
+                &setting.token,
+            );
+            ended.store(true, Ordering::Release);
+            done
+        });
+        let mut connection = Connection::open(serving.address, &setting.token)?;
+        // The first answer fills what is kept in memory.
+        connection.get(&list)?;
+        while !ended.load(Ordering::Acquire) {
+            for (path, taken) in [list.as_str(), policy].into_iter().zip(&mut taken) {
+                let started = Instant::now();
+                length = connection.get(path)?;
+                taken.push(started.elapsed().as_secs_f64() * 1000.0);
+            }
+        }
+        ingest.join().map_err(|_| "a client panicked")?
+    })?;
+    for (name, taken) in
+        ["GET rerun list, while ingesting", "GET policy, while ingesting"].iter().zip(&mut taken)
+    {
+        taken.sort_by(f64::total_cmp);
+        let (middle, high) = (taken[taken.len() / 2], taken[taken.len() * 99 / 100]);
+        println!("{name:<40} {middle:>9.2} ms median, {high:.2} ms p99 ({} answers)", taken.len());
+    }
+    println!("{:<40} {:>9} bytes", "the policy", length);
+    Ok(())
+}
