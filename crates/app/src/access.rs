@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::Suite;
 use casebook_model::token::{Reach, Scope};
-use casebook_storage::{StorageError, suites, tokens, users};
+use casebook_storage::{Db, StorageError, suites, tokens, users};
 use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -233,28 +233,39 @@ impl App {
         self.home_suite(access).await
     }
 
-    /// The suite in which something is changed by whoever names none.
-    ///
-    /// # Errors
-    /// The access does not allow changes, or its organization has no suite `default`.
-    pub async fn suite_for_writing(&self, access: &Access) -> Result<Suite, Denied> {
-        access.check_write()?;
-        self.home_suite(access).await
-    }
-
     /// The suite where an access is at home.
     ///
     /// # Errors
     /// Its organization has no suite `default`.
     pub async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
         let extent = access.extent;
-        self.read(move |db| match extent {
-            Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
-            Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
-            Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
+        self.read(move |db| home(db, extent)).await?.ok_or(Denied::NoDefaultSuite)
+    }
+
+    /// [`Self::authenticate`] and [`Self::home_suite`] at once, for requests of which there are many.
+    ///
+    /// # Errors
+    /// Those of the first; an organization without a suite `default` is none yet.
+    pub async fn authenticate_at_home(
+        self: &Arc<Self>,
+        credential: Credential,
+        address: Option<IpAddr>,
+    ) -> Result<(Access, Option<Suite>), Denied> {
+        let app = Arc::clone(self);
+        on_waiting_thread(move || {
+            let access = app.verify(&credential, address)?;
+            let suite = app.store.read(|db| home(db, access.extent))?;
+            Ok((access, suite))
         })
-        .await?
-        .ok_or(Denied::NoDefaultSuite)
+        .await
+    }
+
+    /// Whether this access may read where it is at home.
+    ///
+    /// # Errors
+    /// It may only upload.
+    pub fn check_reading(&self, access: &Access) -> Result<(), Denied> {
+        access.check_read(self.options.anonymous)
     }
 
     /// The suites of an organization that this access may read, by slug; none looks like an organization that is not there.
@@ -326,6 +337,15 @@ impl App {
     }
 }
 
+/// The suite where an access of that extent is at home.
+fn home(db: &mut Db<'_>, extent: Extent) -> Result<Option<Suite>, StorageError> {
+    match extent {
+        Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
+        Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
+        Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
+    }
+}
+
 impl Access {
     /// Whether this access is valid for `suite` at all.
     #[must_use]
@@ -362,7 +382,10 @@ impl Access {
     }
 
     /// Whether this access may change what others see, which always needs a name.
-    fn check_write(&self) -> Result<(), Denied> {
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_write(&self) -> Result<(), Denied> {
         match self.extent {
             Extent::Anonymous => Err(Denied::Unknown),
             _ if self.scope.may_write() => Ok(()),

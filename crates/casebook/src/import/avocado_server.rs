@@ -389,7 +389,7 @@ impl OldServer {
         let mut answer = request.call().map_err(|error| format!("the server cannot be reached: {error}"))?;
         match answer.status().as_u16() {
             200 => Ok(answer.body_mut().with_config().limit(LARGEST_PAGE).read_to_string()?),
-            401 | 403 => Err("the server asks for a credential, or refuses the one it got: put it into the address, as in http://USER:PASSWORD@HOST:9405".into()),
+            401 | 403 => Err("the server asks for a credential, or refuses the one it got: put it into the address, as in http://USER:PASSWORD@HOST:9405; the address of a monitor-server ends in /api/v1".into()),
             status => Err(format!(
                 "the server answered {status} at {url}: give the address of an Avocado Server, or of a monitor-server, which ends in /api/v1"
             )

@@ -18,6 +18,7 @@ mod aviator_uploads;
 mod avocado_access;
 mod avocado_clients;
 mod avocado_document;
+mod avocado_import;
 mod avocado_jobs;
 mod avocado_reports;
 mod avocado_rules;

@@ -108,11 +108,8 @@ async fn keep_with_job(
         return Err(ApiError::not_found());
     };
     fields.finish()?;
-    let job = state.read(move |db| jobs::named(db, suite, &key)).await?;
     let records = vec![Record::Activity { of: Of::Job, activity, at, status: None }];
-    let batch = Batch { job: job.key, records, repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, Vec::new()).await;
-    kept.map_err(|error| job_tests::refusal(error, UNIQUE_OF_JOB))?;
+    state.keep(&visit, key, records, false, None, UNIQUE_OF_JOB).await?;
     Ok(Json(json!({ "status": "job activity added" })))
 }
 

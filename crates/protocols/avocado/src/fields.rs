@@ -79,6 +79,11 @@ impl Fields {
         self.wrong.entry(name).or_default().push(text.into());
     }
 
+    /// Whether anything was wrong so far.
+    pub(crate) fn is_wrong(&self) -> bool {
+        !self.wrong.is_empty()
+    }
+
     /// Whether nothing was wrong.
     pub(crate) fn finish(self) -> Result<(), ApiError> {
         if self.wrong.is_empty() { Ok(()) } else { Err(ApiError::Fields(self.wrong)) }

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use casebook_app::access::{Access, Credential, Denied};
 use casebook_app::secrets;
 use casebook_http::{ClientAddress, Needs, Route};
+use casebook_model::suite::Suite;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -100,27 +101,32 @@ pub(crate) async fn guard(
 
 /// Who asks, if the credential is good, and whether they may; addresses that are open to all concern no suite.
 async fn admit(state: &State, parts: &Parts, place: Option<&Place>) -> Result<Option<Visit>, ApiError> {
-    let access = authenticate(state, parts).await?;
+    let visitor = authenticate(state, parts).await?;
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && place.is_some_and(|place| place.fixed) {
-        return Err(ApiError::forbidden(if access.is_some() { NOT_PERMITTED } else { NOT_PROVIDED }));
+        return Err(ApiError::forbidden(if visitor.is_some() { NOT_PERMITTED } else { NOT_PROVIDED }));
     }
     let is_open = place.is_some_and(|place| place.reads == Some(Needs::Nothing));
     if parts.method == Method::OPTIONS || (reads && is_open) {
         return Ok(None);
     }
-    let access = match access {
-        Some(access) => access,
-        None => state.app.authenticate(None, None).await?,
-    };
     let app = &state.app;
-    let is_asked_first = place.is_some_and(|place| place.reads == Some(Needs::Any));
-    let suite = match parts.method {
-        _ if reads && is_asked_first => app.home_suite(&access).await?,
-        _ if reads => app.suite_for_reading(&access).await?,
-        Method::POST => app.suite_for_records(&access).await?,
-        _ => app.suite_for_writing(&access).await?,
+    let (access, home) = match visitor {
+        Some((access, home)) => (access, home.ok_or(Denied::NoDefaultSuite)),
+        None => {
+            let access = app.authenticate(None, None).await?;
+            let home = app.home_suite(&access).await;
+            (access, home)
+        }
     };
+    let is_asked_first = place.is_some_and(|place| place.reads == Some(Needs::Any));
+    match parts.method {
+        _ if reads && is_asked_first => {}
+        _ if reads => app.check_reading(&access)?,
+        Method::POST => access.check_upload()?,
+        _ => access.check_write()?,
+    }
+    let suite = home?;
     let path = parts.uri.path();
     let slash = if path.ends_with('/') { "" } else { "/" };
     let query = form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes());
@@ -133,14 +139,14 @@ async fn admit(state: &State, parts: &Parts, place: Option<&Place>) -> Result<Op
     }))
 }
 
-/// The access of the request's credential; none if it brings none that means anything here.
-async fn authenticate(state: &State, parts: &Parts) -> Result<Option<Access>, ApiError> {
+/// The access of the request's credential, and the suite where it is at home; none if it brings none that means anything here.
+async fn authenticate(state: &State, parts: &Parts) -> Result<Option<(Access, Option<Suite>)>, ApiError> {
     let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
     let Some(credential) = credential(&parts.headers)? else { return Ok(None) };
     let is_password = matches!(credential, Credential::Basic { .. });
     let is_ours = matches!(&credential, Credential::Token(text) if secrets::looks_like_token(text));
-    match state.app.authenticate(Some(credential), address).await {
-        Ok(access) => Ok(Some(access)),
+    match state.app.authenticate_at_home(credential, address).await {
+        Ok(visitor) => Ok(Some(visitor)),
         Err(Denied::Unknown) if is_password => Err(ApiError::forbidden(WRONG_PASSWORD)),
         Err(Denied::Unknown) if is_ours => Err(ApiError::forbidden("Invalid token.")),
         // The contract: other schemes are ignored.

@@ -47,6 +47,33 @@ pub(crate) fn named(db: &mut Db<'_>, suite: SuiteId, job: &str, test: &str) -> R
     Ok((job, test))
 }
 
+impl State {
+    /// Keeps records of the job that `key` stands for. It nearly always is the id, so that is looked up only if it is not.
+    pub(crate) async fn keep(
+        &self,
+        visit: &Visit,
+        key: String,
+        records: Vec<Record>,
+        repeatable: bool,
+        ending: Option<Ending>,
+        unique: &str,
+    ) -> Result<(), ApiError> {
+        let endings: Vec<Ending> = ending.into_iter().collect();
+        let (app, branches) = (&self.app, visit.branches.as_deref());
+        let batch = Batch { job: key.clone(), records: records.clone(), repeatable };
+        let kept = app.keep(&visit.suite, branches, batch, endings.clone()).await;
+        let no_job = Refusal::Avocado(records::Refusal::NoJob);
+        if !matches!(&kept, Err(NotRecorded::Refused(refused)) if *refused == no_job) {
+            return kept.map(|_| ()).map_err(|error| refusal(error, unique));
+        }
+        let suite = visit.suite.id;
+        let job = self.read(move |db| jobs::named(db, suite, &key)).await?;
+        let batch = Batch { job: job.key, records, repeatable };
+        let kept = app.keep(&visit.suite, branches, batch, endings).await;
+        kept.map(|_| ()).map_err(|error| refusal(error, unique))
+    }
+}
+
 /// A refusal of what belongs to a job.
 pub(crate) fn refusal(error: NotRecorded, unique: &str) -> ApiError {
     let NotRecorded::Refused(Refusal::Avocado(refusal)) = error else { return error.into() };
@@ -88,8 +115,6 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let mut fields = Fields::receive(&state.bodies, &headers, body, Forms::Allowed).await?;
-    let suite = visit.suite.id;
-    let job = state.read(move |db| jobs::named(db, suite, &key)).await?;
     let tag = fields.text("tag", LONGEST_TAG, Blank::Refused);
     let word = match fields.raw("status") {
         Some(word) => word.clone(),
@@ -98,14 +123,17 @@ pub(crate) async fn create(
             Value::Null
         }
     };
-    fields.finish()?;
+    if fields.is_wrong() {
+        // An unknown job weighs more than wrong fields.
+        let suite = visit.suite.id;
+        state.read(move |db| jobs::named(db, suite, &key)).await?;
+        return fields.finish().and(Err(ApiError::not_found()));
+    }
     let status = word.as_str().and_then(TestStatus::from_word).ok_or_else(ApiError::not_found)?;
     let tag = tag.unwrap_or_default();
     let ending = Ending { tag: tag.clone(), status, at: None, duration_us: None };
     let records = vec![Record::Test { tag, status: Some(status) }];
-    let batch = Batch { job: job.key, records, repeatable: false };
-    let kept = state.app.keep(&visit.suite, visit.branches.as_deref(), batch, vec![ending]).await;
-    kept.map_err(|error| refusal(error, "job, tag"))?;
+    state.keep(&visit, key, records, false, Some(ending), "job, tag").await?;
     Ok(Json(json!({ "status": "test added" })))
 }
 

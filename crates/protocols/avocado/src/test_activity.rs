@@ -4,7 +4,6 @@ use crate::State;
 use crate::activities::{LONGEST_OF_ACTION, keep_with_test};
 use crate::error::ApiError;
 use crate::fields::{Blank, Fields, Forms, as_integer, as_text, shown};
-use crate::job_tests::refusal;
 use crate::jobs;
 use crate::visit::{Address, Visit};
 use axum::Json;
@@ -13,7 +12,7 @@ use axum::extract;
 use axum::http::HeaderMap;
 use casebook_app::Page;
 use casebook_app::avocado::jobs::Job;
-use casebook_app::avocado::records::{Batch, Of, Record};
+use casebook_app::avocado::records::{Of, Record};
 use casebook_app::avocado::{Db, Ending, notes, tests};
 use casebook_model::avocado::TestStatus;
 use casebook_model::id::SuiteId;
@@ -35,13 +34,12 @@ pub(crate) async fn add(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let fields = Fields::receive(&state.bodies, &headers, body, Forms::Allowed).await?;
+    if fields.has("test_tag") {
+        return by_tag(&state, &visit, key, fields).await;
+    }
     let suite = visit.suite.id;
     let job = state.read(move |db| jobs::named(db, suite, &key)).await?;
-    if fields.has("test_tag") {
-        by_tag(&state, &visit, job, fields).await
-    } else {
-        by_number(&state, &visit, job, fields).await
-    }
+    by_number(&state, &visit, job, fields).await
 }
 
 async fn by_number(
@@ -78,7 +76,12 @@ async fn by_number(
 
 /// The form of the journal tool, which sends a row again for ever until it is answered with 200: the test is made, an
 /// unknown status is none, what is too long is cut, and what is there already is left as it is.
-async fn by_tag(state: &State, visit: &Visit, job: Job, mut fields: Fields) -> Result<Json<Value>, ApiError> {
+async fn by_tag(
+    state: &State,
+    visit: &Visit,
+    key: String,
+    mut fields: Fields,
+) -> Result<Json<Value>, ApiError> {
     let cut = |value: Option<&Value>| {
         let text = value.and_then(as_text).unwrap_or_default().replace('\0', "");
         text.chars().take(LONGEST_BY_TAG).collect::<String>()
@@ -93,30 +96,27 @@ async fn by_tag(state: &State, visit: &Visit, job: Job, mut fields: Fields) -> R
     let at = fields.time("time", &state.zone);
     let word = fields.raw("status").and_then(Value::as_str);
     let status = word.and_then(TestStatus::from_any_word);
-    fields.finish()?;
-    let Some(at) = at else { return Err(ApiError::not_found()) };
-    let ending = match status {
-        Some(status) => {
-            let (suite, no, tag) = (visit.suite.id, job.no, tag.clone());
-            let started = state.read(move |db| started(db, suite, no, &tag)).await?;
-            let duration_us = started.map(|started| at.as_microseconds() - started.as_microseconds());
-            let duration_us = duration_us.filter(|duration| *duration >= 0);
-            Some((status, duration_us))
-        }
-        None => None,
+    let Some(at) = at.filter(|_| !fields.is_wrong()) else {
+        let suite = visit.suite.id;
+        state.read(move |db| jobs::named(db, suite, &key)).await?;
+        return fields.finish().and(Err(ApiError::not_found()));
     };
-    let ending =
-        ending.map(|(status, duration_us)| Ending { tag: tag.clone(), status, at: Some(at), duration_us });
+    let mut ending = None;
+    if let Some(status) = status {
+        let (suite, key, told) = (visit.suite.id, key.clone(), tag.clone());
+        let started = state.read(move |db| started(db, suite, &key, &told)).await?;
+        let duration = started.map(|started| at.as_microseconds() - started.as_microseconds());
+        let duration_us = duration.filter(|duration| *duration >= 0);
+        ending = Some(Ending { tag: tag.clone(), status, at: Some(at), duration_us });
+    }
     let records = vec![Record::Activity { of: Of::Tag(tag), activity, at, status }];
-    let batch = Batch { job: job.key, records, repeatable: true };
-    let kept =
-        state.app.keep(&visit.suite, visit.branches.as_deref(), batch, ending.into_iter().collect()).await;
-    kept.map_err(|error| refusal(error, ""))?;
+    state.keep(visit, key, records, true, ending, "").await?;
     Ok(Json(json!({ "status": "test activity added" })))
 }
 
 /// When a test began, if its journal said so.
-fn started(db: &mut Db<'_>, suite: SuiteId, job: i64, tag: &str) -> Result<Option<Timestamp>, ApiError> {
+fn started(db: &mut Db<'_>, suite: SuiteId, job: &str, tag: &str) -> Result<Option<Timestamp>, ApiError> {
+    let job = jobs::named(db, suite, job)?.no;
     let Some(test) = tests::find_by_tag(db, suite, job, tag)? else { return Ok(None) };
     let page = Page { offset: 0, limit: 100 };
     let notes = notes::activities(db, suite, job, Some(test.no), page)?;
