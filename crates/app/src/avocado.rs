@@ -53,6 +53,31 @@ impl App {
         batch: records::Batch,
         endings: Vec<Ending>,
     ) -> Result<Receipt, NotRecorded> {
+        self.keep_with(suite, branches, batch, endings, true).await
+    }
+
+    /// Keeps records of the past; webhooks are told only with `notify`.
+    ///
+    /// # Errors
+    /// Those of [`Self::keep`].
+    pub async fn keep_past(
+        &self,
+        suite: &Suite,
+        batch: records::Batch,
+        endings: Vec<Ending>,
+        notify: bool,
+    ) -> Result<Receipt, NotRecorded> {
+        self.keep_with(suite, None, batch, endings, notify).await
+    }
+
+    async fn keep_with(
+        &self,
+        suite: &Suite,
+        branches: Option<&str>,
+        batch: records::Batch,
+        endings: Vec<Ending>,
+        notify: bool,
+    ) -> Result<Receipt, NotRecorded> {
         let now = self.now();
         let moments = endings.iter().map(|ending| ending.at.map_or(now, |at| at.min(now)));
         let at = moments.min().unwrap_or(now);
@@ -76,6 +101,7 @@ impl App {
             repaired: 0,
             rejected: 0,
             problems: Vec::new(),
+            notify,
         })
         .await
     }

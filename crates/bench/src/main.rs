@@ -83,6 +83,8 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
     );
     if let Some(metrics) = arguments.monitor {
         measurements::singles(&Setting::new(engine)?, arguments.singles)?;
+        let results = http::singles(&Setting::new(engine)?, arguments.singles)?;
+        println!("  single results beside that   {results:>10.0} requests/s");
         return measurements::answers(&Setting::new(engine)?, metrics);
     }
     if arguments.memory {

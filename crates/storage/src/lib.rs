@@ -23,8 +23,10 @@ pub mod users;
 
 pub mod avocado;
 pub mod catalog;
+pub mod deliveries;
 pub mod detector;
 pub mod dispositions;
+pub mod events;
 pub mod executions;
 pub mod failures;
 pub mod hot_reads;
@@ -36,14 +38,16 @@ pub mod page;
 pub mod policies;
 pub mod pymon;
 pub mod removals;
+pub mod resources;
 pub mod rollups;
 pub mod runs;
 pub mod selection;
 pub mod stream;
 pub mod tests;
 pub mod uploads;
+pub mod webhooks;
 
 pub use db::Db;
 pub use error::StorageError;
-pub use store::{DatabaseUrl, Engine, InvalidDatabaseUrl, Store};
+pub use store::{DatabaseUrl, Engine, Failure, InvalidDatabaseUrl, Store};
 pub use value::{Column, Row, Value};

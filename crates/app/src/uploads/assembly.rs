@@ -103,6 +103,7 @@ pub fn assemble(
         repaired,
         rejected: rejected as i64,
         problems,
+        notify: true,
     };
     match job {
         Some(job) => avocado::of_report(upload, *job),

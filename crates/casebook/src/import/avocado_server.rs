@@ -183,7 +183,7 @@ pub(super) fn shown(url: &str) -> String {
     format!("{scheme}://{}", host.trim_end_matches('/'))
 }
 
-pub(super) fn take(importing: &mut Importing, url: &str) -> Result<Taken, Failure> {
+pub(super) fn take(importing: &mut Importing, url: &str, notify: bool) -> Result<Taken, Failure> {
     let server = OldServer::new(url);
     take_small_tables(importing, &server)?;
     let mut taken = Taken::default();
@@ -195,7 +195,7 @@ pub(super) fn take(importing: &mut Importing, url: &str) -> Result<Taken, Failur
             taken.jobs += 1;
             taken.tests +=
                 batch.records.iter().filter(|record| matches!(record, Record::Test { .. })).count();
-            let kept = importing.app.keep(&importing.suite, None, batch, endings);
+            let kept = importing.app.keep_past(&importing.suite, batch, endings, notify);
             taken.executions += importing.runtime.block_on(kept)?.accepted;
             importing.progress(&format!("{}: {taken}", shown(url)));
         }
