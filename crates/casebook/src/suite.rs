@@ -2,7 +2,9 @@
 
 use crate::Failure;
 use crate::database::{Database, now};
-use casebook_model::suite::{RepositoryName, ResolveRule, Sensitivity, SuiteAttributes, SuiteName};
+use casebook_model::suite::{
+    RepositoryName, ResolveRule, Sensitivity, SuiteAttributes, SuiteName, check_name,
+};
 use casebook_storage::{StorageError, organizations, suites};
 use clap::{Args, Subcommand};
 use std::io::{self, Write as _};
@@ -68,17 +70,31 @@ impl SuiteCommand {
 impl Create {
     fn run(self) -> Result<(), Failure> {
         let store = self.database.open()?;
-        let (made, suite) = store.write(|db| {
+        let made = store.write(|db| {
             let SuiteName { organization, suite: slug } = &self.name;
             if let Some(mut suite) = suites::find(db, organization.as_str(), slug.as_str())? {
                 self.change(&mut suite.attributes);
+                let organization = suite.organization.id;
+                if let Some(other) = suites::same_check(db, organization, Some(suite.id), &suite.attributes)?
+                {
+                    return Ok(Err(other));
+                }
                 suites::update(db, suite.id, &suite.attributes, now())?;
-                return Ok::<_, StorageError>((false, suite));
+                return Ok::<_, StorageError>(Ok((false, suite)));
             }
             let organization = organizations::find_or_insert(db, organization, now())?;
             let mut attributes = SuiteAttributes::named(slug.as_str());
             self.change(&mut attributes);
-            Ok((true, suites::insert(db, &organization, slug, &attributes, now())?))
+            if let Some(other) = suites::same_check(db, organization.id, None, &attributes)? {
+                return Ok(Err(other));
+            }
+            Ok(Ok((true, suites::insert(db, &organization, slug, &attributes, now())?)))
+        })?;
+        let (made, suite) = made.map_err(|other| {
+            format!(
+                "suite {} has that repository and check: give another check, or change that suite",
+                other.name()
+            )
         })?;
         println!("{} suite {}", if made { "made" } else { "changed" }, suite.name());
         Ok(())
@@ -90,7 +106,7 @@ impl Create {
             attributes.repository = Some(repo.clone());
         }
         if let Some(check) = &self.check {
-            attributes.check = Some(check.clone());
+            attributes.check = Some(check_name(check));
         }
         if let Some(provider) = &self.provider {
             attributes.provider = Some(provider.clone());

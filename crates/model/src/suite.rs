@@ -1,8 +1,8 @@
 //! Organizations and suites: who owns tests, and the stream of runs of one set of tests.
 
-use crate::closed_set;
 use crate::id::{OrganizationId, SuiteId};
 use crate::time::Timestamp;
+use crate::{closed_set, key};
 
 /// The name of an organization or suite in addresses: 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a letter
 /// or digit.
@@ -160,6 +160,21 @@ impl RepositoryName {
     pub fn short(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
+}
+
+/// Longest name of a check, in bytes.
+pub const LONGEST_CHECK: usize = 300;
+
+/// The name under which a check is kept: longer ones lose their end, and keep what tells them apart.
+#[must_use]
+pub fn check_name(text: &str) -> String {
+    let text = text.trim();
+    if text.len() <= LONGEST_CHECK {
+        return text.to_owned();
+    }
+    let head = &text[..text.floor_char_boundary(LONGEST_CHECK - 20)];
+    let digest = key::hex(&key::digest(text.as_bytes()));
+    format!("{head}...{}", digest.get(..16).unwrap_or(&digest))
 }
 
 /// Whether two names are one check: CircleCI and its clients disagree about a blank after the colon (`aviator.md` 4.3).
@@ -323,6 +338,14 @@ mod tests {
         {
             assert!(!same_check(one, other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn long_checks_stay_different() {
+        assert_eq!(check_name(" build "), "build");
+        let [one, other] = ["a", "b"].map(|end| check_name(&format!("{}{end}", "ü".repeat(200))));
+        assert!(one.len() <= LONGEST_CHECK && one != other, "{one} {other}");
+        assert_eq!(check_name(&one), one);
     }
 
     #[test]

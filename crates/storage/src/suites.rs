@@ -8,7 +8,7 @@ use crate::value::{Row, values};
 use crate::{ingest, webhooks};
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::{
-    Appearance, Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
+    self, Appearance, Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
 };
 use casebook_model::time::Timestamp;
 
@@ -96,6 +96,26 @@ pub fn find_default(
 /// The database fails.
 pub fn list(db: &mut Db<'_>) -> Result<Vec<Suite>, StorageError> {
     db.query(LIST, &[], read)
+}
+
+/// Another suite of the organization than `except` that has the repository and the check of `attributes`, if both are set.
+///
+/// # Errors
+/// The database fails.
+pub fn same_check(
+    db: &mut Db<'_>,
+    organization: OrganizationId,
+    except: Option<SuiteId>,
+    attributes: &SuiteAttributes,
+) -> Result<Option<Suite>, StorageError> {
+    let (Some(repository), Some(check)) = (&attributes.repository, &attributes.check) else {
+        return Ok(None);
+    };
+    let is_same = |suite: &Suite| {
+        Some(suite.id) != except
+            && suite.attributes.check.as_deref().is_some_and(|own| suite::same_check(own, check))
+    };
+    Ok(of_repository(db, organization, repository)?.into_iter().find(is_same))
 }
 
 /// The suites of an organization, oldest first.
