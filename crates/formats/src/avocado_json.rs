@@ -119,7 +119,7 @@ fn read_test(given: &Object<'_>, gathering: &mut Gathering) -> Option<ReportedTe
     let mut data = Vec::new();
     let mut tell = |category, name, value: Option<String>| {
         let value = value.filter(|value| !value.is_empty() && value != UNKNOWN);
-        data.extend(value.map(|value| (category, name, kept(value))));
+        data.extend(value.map(|value| (category, name, kept(&value))));
     };
     tell("result", "status", Some(word));
     tell("result", "fail_reason", reason);
@@ -142,7 +142,7 @@ fn failure_of(text: &str) -> Option<Failure> {
 }
 
 /// A text as it can be stored, without secrets.
-fn kept(value: String) -> String {
+fn kept(value: &str) -> String {
     let mut value = redaction::redact(&value.replace('\0', "\u{FFFD}"), &mut Found::default()).into_owned();
     cut_middle(&mut value, LONGEST_TEXT);
     value
