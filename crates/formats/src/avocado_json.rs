@@ -147,3 +147,36 @@ fn kept(value: &str) -> String {
     cut_middle(&mut value, LONGEST_TEXT);
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_test_tells_the_zone() {
+        let first = Timestamp::parse_rfc3339("2026-11-20T11:33:01.5Z").unwrap();
+        let begun = |start: &str| started_at(Some(start), first).to_rfc3339_millis();
+        assert_eq!(begun("2026-11-20 11:32:59.500000"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("2026-11-20 12:32:59.5"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("2026-11-20 05:32:59.5"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("2026-11-20 17:02:59.5"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("long ago"), "2026-11-20T11:33:01.500Z");
+        assert_eq!(started_at(None, first), first);
+    }
+
+    #[test]
+    fn counts_tell_how_a_job_stands() {
+        for (counts, status) in [
+            (r#""total": 2, "pass": 2"#, JobStatus::Pass),
+            (r#""total": 2, "failures": 1, "errors": 1"#, JobStatus::Fail),
+            (r#""total": 2, "errors": 1"#, JobStatus::Error),
+            (r#""total": 2, "interrupt": 1, "warn": 1"#, JobStatus::Error),
+            (r#""total": 2, "warn": 1"#, JobStatus::Warn),
+            (r#""total": 2, "skip": 1, "cancel": 1"#, JobStatus::TestNa),
+        ] {
+            let text = format!(r#"{{"job_id": "j", {counts}, "tests": []}}"#);
+            let report = parse(text.as_bytes(), &Options::default()).unwrap();
+            assert_eq!(report.job.unwrap().status, status, "{counts}");
+        }
+    }
+}
