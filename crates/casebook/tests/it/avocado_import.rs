@@ -24,7 +24,7 @@ fn assert_agrees(avocado: &Avocado) {
 fn job_results_come_in_with_their_own_time(database: &TestDatabase) {
     let avocado = Avocado::start(database);
     let folder = tempfile::tempdir().unwrap();
-    for (name, file) in [("job-1", "results.json"), ("job-2", "results-69.0.json")] {
+    for (name, file) in [("job-1", "results-113.0.json"), ("job-2", "results-69.0.json")] {
         std::fs::create_dir_all(folder.path().join(name)).unwrap();
         std::fs::write(folder.path().join(name).join("results.json"), report(file)).unwrap();
     }

@@ -60,7 +60,7 @@ fn assert_agrees(avocado: &Avocado) {
 
 fn a_job_folder_becomes_a_job(database: &TestDatabase) {
     let avocado = Avocado::start(database);
-    let folder = job_folder(&report("results.json"));
+    let folder = job_folder(&report("results-113.0.json"));
     let (code, said) = upload(&avocado, folder.path());
     assert_eq!(code, Some(0), "{said}");
     let job = avocado.json(&format!("/jobs/{JOB}/"));

@@ -340,7 +340,7 @@ fn too_many_results_in_any_format() {
         (Format::PlaywrightJson, "playwright.json", 11),
         (Format::CucumberJson, "cucumber-js.json", 6),
         (Format::GoJsonl, "go-test.jsonl", 5),
-        (Format::AvocadoJson, "results.json", 13),
+        (Format::AvocadoJson, "results-113.0.json", 13),
         (Format::Junit, "surefire/surefire.xml", 7),
     ] {
         let bytes = std::fs::read(format!("samples/{format}/{file}")).unwrap();
