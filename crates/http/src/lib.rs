@@ -8,12 +8,14 @@ mod form;
 mod limits;
 mod refusal;
 mod routes;
+mod small;
 mod unpacking;
 
 pub use body::{Bodies, Fields, Incoming};
-pub use caller::{Caller, ClientAddress};
+pub use caller::{Caller, ClientAddress, Forwarded};
 pub use content::{Content, Room};
 pub use form::{boundary, broken_form, media_type};
 pub use limits::Limits;
 pub use refusal::Refusal;
 pub use routes::{Needs, Route, Routes};
+pub use small::small_body;

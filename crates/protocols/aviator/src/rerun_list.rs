@@ -31,14 +31,8 @@ pub(crate) async fn list(
     uri: Uri,
     body: Body,
 ) -> Result<Json<Answer>, ApiError> {
-    let access = match caller.authenticate(&state.app).await {
-        Ok(access) => access,
-        Err(denied) => {
-            state.bodies.discard(&caller.headers, body).await;
-            return Err(denied.into());
-        }
-    };
-    let question = Question::read(&state.bodies, &uri, &caller.headers, body).await?;
+    let access = caller.authenticate(&state.app).await?;
+    let question = Question::read(&uri, &caller.headers, body).await?;
     let mut answer = Answer { flaky_tests: Vec::new() };
     let (Some(repository), Some(check)) = (question.find("repo_name"), question.find("job_name")) else {
         return Ok(Json(answer));
