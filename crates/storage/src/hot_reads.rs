@@ -2,10 +2,7 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::value::Value;
-use crate::{
-    detector, executions, failures, ingest, monitor, resources, rollups, runs, selection, tests, tokens,
-    uploads,
-};
+use crate::{detector, executions, failures, ingest, rollups, runs, selection, tests, tokens, uploads};
 
 /// A statement with values like those it meets.
 pub struct HotRead {
@@ -29,9 +26,6 @@ pub fn all() -> Vec<HotRead> {
         read(runs::OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(16)]),
         read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
-        read(resources::HISTORY, &[SUITE, Value::Int(7), Value::Int(400), Value::Int(50)]),
-        read(monitor::sessions::BY_PREFIX, &[SUITE, KEY, KEY]),
-        read(monitor::metrics::BY_NUMBERS, &[SUITE, FEW]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
         read(selection::UPLOADS, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),
