@@ -258,6 +258,7 @@ fn upload(
         repaired: 0,
         rejected: 0,
         problems: Vec::new(),
+        notify: true,
     }
 }
 
