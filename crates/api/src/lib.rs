@@ -2,6 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Ids are opaque. Members may be added; clients ignore what they do not know.
 
+mod execution;
 mod failure;
 mod page;
 mod policy;
@@ -10,6 +11,7 @@ mod test;
 mod upload;
 mod webhook;
 
+pub use execution::{Execution, Resources};
 pub use failure::{Failure, Judgement};
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
