@@ -181,9 +181,8 @@ fn make_venv(name: &str, packages: &str, folder: &Path) -> Result<()> {
         pip.arg("--no-deps");
     }
     pip.arg("--requirement");
-    command::run(pip.arg(requirements)).with_context(|| {
-        format!("the Python packages of xtask/clients/{name}.txt could not be installed")
-    })
+    command::run(pip.arg(requirements))
+        .with_context(|| format!("the Python packages of xtask/clients/{name}.txt could not be installed"))
 }
 
 fn make_node(folder: &Path) -> Result<()> {

@@ -40,7 +40,8 @@ pub(crate) fn command(arguments: &[OsString]) -> Result<()> {
     }
 }
 
-/// Checks the source, then runs the tests on the oldest and the newest pytest; with `all` also on those between.
+/// Checks the source, then runs the tests on the oldest and the newest pytest; with `all` also the slow ones, and on those
+/// between.
 pub(crate) fn run(all: bool) -> Result<()> {
     command::run(&mut cargo(["build", "--package", "casebook", "--locked"]))?;
     let server = server()?;
@@ -51,7 +52,7 @@ pub(crate) fn run(all: bool) -> Result<()> {
     let between = if all { BETWEEN } else { &[] };
     for version in [&OLDEST].into_iter().chain(between).chain([&NEWEST]) {
         let python = clients::python(version.name, version.requirements)?;
-        test(version, &python, &server).with_context(|| format!("the plugin fails with {}", version.name))?;
+        test(version, &python, &server, all).with_context(|| format!("the plugin fails with {}", version.name))?;
     }
     Ok(())
 }
@@ -72,7 +73,7 @@ fn server() -> Result<PathBuf> {
 }
 
 /// Builds the package as it would be published, installs that beside the cached environment, and tests it.
-fn test(version: &Version, python: &Path, server: &Path) -> Result<()> {
+fn test(version: &Version, python: &Path, server: &Path, all: bool) -> Result<()> {
     println!("--- {}", version.name);
     let installed = target().join("plugin").join(version.name);
     if installed.exists() {
@@ -84,6 +85,9 @@ fn test(version: &Version, python: &Path, server: &Path) -> Result<()> {
     command::run(&mut pip)?;
     let mut tests = Command::new(python);
     tests.args(["-m", "pytest", "-q", "-p", "xdist.plugin", "-p", "no:cacheprovider", "-n", PROCESSES]);
+    if !all {
+        tests.args(["-m", "not slow"]);
+    }
     // Other plugins are there to be tested beside ours, not to take part.
     tests.env("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1").env("PYTHONDONTWRITEBYTECODE", "1");
     tests.env("PYTHONPATH", &installed).env("CASEBOOK_BINARY", server);

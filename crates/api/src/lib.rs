@@ -4,6 +4,7 @@
 
 mod execution;
 mod failure;
+mod measurement;
 mod page;
 mod policy;
 mod problem;
@@ -13,6 +14,7 @@ mod webhook;
 
 pub use execution::{Execution, Resources};
 pub use failure::{Failure, Judgement};
+pub use measurement::Measurement;
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;

@@ -150,25 +150,20 @@ impl App {
             };
             return Ok(Access { scope, extent: Extent::Anonymous, branches: None });
         };
-        let app = Arc::clone(self);
-        on_waiting_thread(move || app.verify(&credential, address)).await
-    }
-
-    fn verify(&self, credential: &Credential, address: Option<IpAddr>) -> Result<Access, Denied> {
         let (text, user) = match credential {
             Credential::Token(text) => (text, None),
             Credential::Basic { user, password } => (password, Some(user)),
         };
-        let hash = secrets::token_hash(text);
-        let found = self.store.read(|db| {
+        let (hash, name) = (secrets::token_hash(&text), user.clone());
+        let found = self.look_up(move |db| {
             let token = tokens::find(db, &hash)?.filter(|(_, stored)| bool::from(stored.ct_eq(&hash)));
-            let user = match (&token, user) {
+            let user = match (&token, &name) {
                 (None, Some(name)) => users::find(db, name)?,
                 _ => None,
             };
-            Ok::<_, StorageError>((token, user))
-        })?;
-        match found {
+            Ok((token, user))
+        });
+        match found.await? {
             (Some((token, _)), _) => {
                 let extent = match token.reach {
                     Reach::Suite(suite) => Extent::Suite(suite),
@@ -177,17 +172,19 @@ impl App {
                 Ok(Access { scope: token.scope, extent, branches: token.branches })
             }
             (None, Some((user, stored))) => {
-                self.verify_password(user.name.as_str(), text, &stored, address)?;
+                let app = Arc::clone(self);
+                let name = user.name.as_str().to_owned();
+                on_waiting_thread(move || app.verify_password(&name, &text, &stored, address)).await?;
                 Ok(Access { scope: user.role.into(), extent: Extent::Everything(user.home), branches: None })
             }
             (None, None) => {
                 // A name that is not there counts like one that is, and says as little.
                 if let Some(name) = user {
                     let now = self.now();
-                    if !self.attempts.allow(name, address, now) {
+                    if !self.attempts.allow(&name, address, now) {
                         return Err(Denied::TooOften);
                     }
-                    self.attempts.failed(name, address, now);
+                    self.attempts.failed(&name, address, now);
                 }
                 Err(Denied::Unknown)
             }
@@ -239,7 +236,7 @@ impl App {
     /// Its organization has no suite `default`.
     pub async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
         let extent = access.extent;
-        self.read(move |db| match extent {
+        self.look_up(move |db| match extent {
             Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
             Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
             Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
@@ -299,7 +296,7 @@ impl App {
     /// # Errors
     /// It may not, or there is none.
     pub async fn readable_suite_by_id(&self, access: &Access, suite: SuiteId) -> Result<Suite, Denied> {
-        let found = self.read(move |db| suites::find_by_id(db, suite)).await?;
+        let found = self.look_up(move |db| suites::find_by_id(db, suite)).await?;
         let found = found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)?;
         access.check_read(self.options.anonymous)?;
         Ok(found)
@@ -316,7 +313,7 @@ impl App {
         suite: &str,
     ) -> Result<Suite, Denied> {
         let (organization, suite) = (organization.to_owned(), suite.to_owned());
-        let found = self.read(move |db| suites::find(db, &organization, &suite)).await?;
+        let found = self.look_up(move |db| suites::find(db, &organization, &suite)).await?;
         found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)
     }
 }

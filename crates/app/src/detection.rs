@@ -131,7 +131,8 @@ fn end_what_came_late(
         }
         let by_clock = state.episode(held.suite.clock(), 0, held.rules);
         let Some(change) = by_clock.filter(|episode| episode.ended.is_some()) else { continue };
-        stored::put_episode(db, suite, *test, &stored_episode(&change), None)?;
+        let version = policies::next_episode_version(db, suite)?;
+        stored::put_episode(db, suite, *test, &stored_episode(&change), None, Some(version))?;
         outbox.tell(db, &Happening { suite, test: *test, change, commit: None, now, notify })?;
     }
     Ok(())
@@ -207,14 +208,13 @@ fn store(
     bases: &HashMap<TestId, PassBase>,
 ) -> Result<(), StorageError> {
     let suite = cause.suite;
+    let mut version = None;
+    if done.tests.iter().flat_map(|change| &change.episodes).any(is_told) {
+        version = Some(policies::next_episode_version(db, suite)?);
+    }
     for change in &done.tests {
         let base = bases.get(&change.test).copied().unwrap_or_default();
-        store_test(db, cause, change, &states::pack(&change.state, &base))?;
-    }
-    let told =
-        |episode: &EpisodeChange| episode.opened_now || episode.announced_now || episode.ended.is_some();
-    if done.tests.iter().flat_map(|change| &change.episodes).any(told) {
-        policies::changed(db, suite)?;
+        store_test(db, cause, change, &states::pack(&change.state, &base), version)?;
     }
     for evidence in &done.evidence {
         let EvidenceChange { test, run, commit: _, kind, weight, at, signature } = *evidence;
@@ -234,6 +234,7 @@ fn store_test(
     cause: &Cause<'_>,
     change: &TestChange,
     body: &[u8],
+    version: Option<i64>,
 ) -> Result<(), StorageError> {
     let Cause { suite, at, upload, commit, .. } = *cause;
     let TestChange { test, state: _, before, after, due_at, episodes } = change;
@@ -241,12 +242,18 @@ fn store_test(
     stored::put_state(db, suite, *test, (*after, since.unwrap_or(at)), *due_at, body)?;
     for episode in episodes {
         let commit = commit.filter(|_| episode.announced_now).map(Commit::as_str);
-        stored::put_episode(db, suite, *test, &stored_episode(episode), commit)?;
+        let version = version.filter(|_| is_told(episode));
+        stored::put_episode(db, suite, *test, &stored_episode(episode), commit, version)?;
     }
     if before != after {
         stored::put_change(db, suite, *test, HealthChange { at, from: *before, to: *after }, upload)?;
     }
     Ok(())
+}
+
+/// Whether clients are told of a change, who do not see single pieces of evidence.
+const fn is_told(episode: &EpisodeChange) -> bool {
+    episode.opened_now || episode.announced_now || episode.ended.is_some()
 }
 
 fn stored_episode(episode: &EpisodeChange) -> StoredEpisode {

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod passwords;
 pub mod reruns;
+pub mod resources;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
@@ -190,6 +191,22 @@ impl App {
     {
         let store = Arc::clone(&self.store);
         on_waiting_thread(move || store.read(work)).await
+    }
+
+    /// Like [`Self::read`] for a few indexed look-ups: at once if nothing has to be waited for, because a hop to another thread
+    /// costs more than they do.
+    ///
+    /// # Errors
+    /// What `work` failed with.
+    pub(crate) async fn look_up<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db<'_>) -> Result<T, StorageError> + Send + 'static,
+    {
+        match self.store.read_at_once(work) {
+            Ok(found) => found,
+            Err(work) => self.read(work).await,
+        }
     }
 
     /// Runs `work` in a durable transaction on a thread that may wait.

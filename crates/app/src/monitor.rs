@@ -3,6 +3,8 @@
 //! A session is a run, a machine where it ran, and a metric a record of its own, from which an execution with resources follows
 //! that takes no part in rates and evidence: only passing tests leave a metric.
 
+mod intake;
+
 use crate::App;
 use crate::access::Access;
 use crate::uploads::NotRecorded;
@@ -23,6 +25,8 @@ use casebook_model::variant::Variant;
 use casebook_storage::ingest::{NewResult, NewUpload, Receipt, Record, Refusal};
 use casebook_storage::monitor::{self as stored, NewMetric, NewSession, sessions};
 use casebook_storage::{StorageError, machines};
+
+pub use intake::{Intake, Taken};
 
 pub use casebook_storage::monitor::metrics::{End, Selection};
 pub use casebook_storage::monitor::sessions::{Level, SessionFilter};

@@ -1,6 +1,6 @@
 //! Webhooks: receivers that are told of events, at least once each.
 //!
-//! An event and its deliveries are written in the transaction that causes it ([`outbox`]); the [`dispatcher`] claims what is due
+//! An event and its deliveries are written in the transaction that causes it (`outbox`); the `dispatcher` claims what is due
 //! with a lease, sends it outside of any transaction, and records what came of it.
 
 mod address_guard;
@@ -170,7 +170,7 @@ impl Webhooks {
     /// The address is refused, the secret cannot be kept, or the database fails.
     pub fn create(&self, suite: SuiteId, new: &NewWebhook) -> Result<(Webhook, Secret), NotDone> {
         address_guard::check(&new.url, self.allow_private)?;
-        let sealer = self.keys.seal(&self.store)?;
+        let sealer = self.keys.sealer(&self.store)?;
         let secret = new.secret.clone().unwrap_or_else(Secret::random);
         let now = self.clock.now();
         let webhook = self.store.write(|db| {

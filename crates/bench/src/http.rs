@@ -36,6 +36,13 @@ impl Serving {
     }
 }
 
+impl Serving {
+    /// Waits for something that the application does.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
+
 /// A kept connection.
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
@@ -51,13 +58,18 @@ impl Connection {
 
     /// Sends an upload.
     pub(crate) fn post(&mut self, body: &[u8]) -> Result<(), Failure> {
+        self.post_to("/v1/uploads", body, " 202 ")
+    }
+
+    /// Sends a body to `path`, which must be answered with `expected`.
+    pub(crate) fn post_to(&mut self, path: &str, body: &[u8], expected: &str) -> Result<(), Failure> {
         let head = format!(
-            "POST /v1/uploads HTTP/1.1\r\nHost: bench\r\nAuthorization: Token token=\"{}\"\r\n\
+            "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Token token=\"{}\"\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             self.token,
             body.len()
         );
-        self.exchange(head, body, " 202 ").map(|_| ())
+        self.exchange(head, body, expected).map(|_| ())
     }
 
     /// Asks for what is at `path`, and returns the length of the answer.

@@ -6,6 +6,7 @@ mod answers;
 mod fixture;
 mod http;
 mod ingest;
+mod measurements;
 mod memory;
 mod raw;
 mod reads;
@@ -36,6 +37,9 @@ struct Arguments {
     /// Measure the memory of the server alone
     #[arg(long)]
     memory: bool,
+    /// Measure pytest-monitor alone, with so many metrics for reading
+    #[arg(long, value_name = "METRICS")]
+    monitor: Option<usize>,
     /// Single-result requests
     #[arg(long, default_value_t = 40_000)]
     singles: usize,
@@ -69,6 +73,12 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
         "== {engine:?}: {} uploads of 5,000 results, {tests} tests, {runs} runs, durable",
         shape.uploads
     );
+    if let Some(metrics) = arguments.monitor {
+        measurements::singles(&Setting::new(engine)?, arguments.singles)?;
+        let results = http::singles(&Setting::new(engine)?, arguments.singles)?;
+        println!("  single results beside that   {results:>10.0} requests/s");
+        return measurements::answers(&Setting::new(engine)?, metrics);
+    }
     if arguments.memory {
         return memory::measure(engine, shape);
     }

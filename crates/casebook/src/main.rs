@@ -8,6 +8,7 @@ mod configuration;
 mod database;
 mod demo;
 mod export;
+mod import;
 mod openapi;
 mod policy;
 mod replay;
@@ -51,6 +52,7 @@ enum Command {
     /// Serve a fresh database filled with the results of a generated project
     Demo(demo::Demo),
     Upload(Box<upload::Upload>),
+    Import(Box<import::Import>),
     /// Fold a stream of executions through the detector and print each change of health
     Replay(replay::Replay),
     /// Measure the detector on a generated project with known causes
@@ -94,6 +96,7 @@ fn main() -> ExitCode {
         Command::Serve(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Upload(command) => return command.run(),
+        Command::Import(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Suite(command) => command.run(),

@@ -12,8 +12,8 @@ mod seconds;
 mod suite;
 #[cfg(test)]
 mod tests;
-mod told;
 mod tokens;
+mod told;
 mod verdict;
 mod volatile;
 

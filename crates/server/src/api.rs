@@ -7,6 +7,7 @@ mod failures;
 mod marks;
 mod openapi;
 mod policy;
+mod resources;
 mod tests;
 mod uploads;
 mod webhooks;
@@ -40,6 +41,7 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Read, Method::GET, format!("{suite}/tests"), get(tests::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/executions"), get(executions::list))
+        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::list))
         .with(Needs::Write, Method::POST, format!("{suite}/tests/{{test}}/marks"), post(marks::create))
         .with(Needs::Write, Method::PUT, format!("{suite}/tests/{{test}}/policy"), put(policy::set_of_test))
         .with(

@@ -2,7 +2,10 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::value::Value;
-use crate::{detector, executions, failures, ingest, rollups, runs, selection, tests, tokens, uploads};
+use crate::{
+    detector, executions, failures, ingest, monitor, resources, rollups, runs, selection, tests, tokens,
+    uploads,
+};
 
 /// A statement with values like those it meets.
 pub struct HotRead {
@@ -27,6 +30,9 @@ pub fn all() -> Vec<HotRead> {
         read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
         read(executions::MEASURED, &[SUITE, Value::Int(7), Value::Int(50)]),
+        read(resources::HISTORY, &[SUITE, Value::Int(7), Value::Int(400), Value::Int(50)]),
+        read(monitor::sessions::BY_PREFIX, &[SUITE, KEY, KEY]),
+        read(monitor::metrics::BY_NUMBERS, &[SUITE, FEW]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
         read(selection::UPLOADS, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),
@@ -47,6 +53,8 @@ pub fn all() -> Vec<HotRead> {
         read(tests::BY_SPELLING, &[SUITE, KEY]),
         read(tests::NAMESAKES, &[SUITE, Value::Texts(&["t1", "t2"])]),
         read(detector::RECENT_EPISODES, &[SUITE, Value::Int(0)]),
+        read(detector::CHANGED_EPISODES, &[SUITE, Value::Int(1)]),
+        read(detector::LATEST_EPISODES, &[SUITE, FEW]),
         read(detector::OBSERVED_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),
     ]
 }

@@ -6,6 +6,7 @@
 mod executions;
 pub(crate) mod plan;
 mod records;
+mod repeats;
 mod rows;
 
 use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};
@@ -29,6 +30,7 @@ use std::collections::HashMap;
 
 pub(crate) use records::Written;
 pub use records::{Record, Refusal};
+pub(crate) use repeats::Origin;
 pub(crate) use rows::tags_from_json;
 pub use rows::tags_json;
 
@@ -38,7 +40,6 @@ const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, cat
 const UNLOCK: &str = "/* ingest.unlock */ update suite_counter set runs = $2, tests = $3, uploads = $4, variants = $5, \
      catalog_version = $6, runs_kept = $7, past_changes = $8, machines = $9, sessions = $10, metrics = $11, words = $12, \
      jobs = $13, job_tests = $14, job_records = $15 where suite_id = $1";
-const BY_DIGEST: &str = "/* ingest.by_digest */ select upload_id from upload where suite_id = $1 and run_id = $2 and digest = $3 limit 1";
 
 /// One upload, checked and ready to be stored.
 #[derive(Debug, Clone)]
@@ -308,7 +309,7 @@ fn record_taken(
     catalog.refresh(db, suite, counter.catalog_version)?;
     catalog.rollups.check(counter.uploads);
     let (mut touched, run_of) = touch_runs(db, suite, uploads, &mut counter)?;
-    let repeats = find_repeats(db, suite, uploads, &touched, &run_of)?;
+    let repeats = repeats::find(db, suite, uploads, &touched, &run_of)?;
 
     monitor::identify(db, suite, uploads, counter.tests, &mut catalog)?;
     let mut changes = Changes::default();
@@ -386,15 +387,6 @@ pub(crate) struct Received {
 
 /// The test and variant of each result that takes part; none for uploads that are repetitions as a whole.
 pub(crate) type Resolved = Vec<Vec<(i64, VariantId)>>;
-
-/// Where an upload that is a repetition as a whole was stored first.
-#[derive(Clone, Copy)]
-pub(crate) enum Origin {
-    /// Before this group.
-    Stored(UploadId),
-    /// Within this group, at this index.
-    Here(usize),
-}
 
 fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
     let counter = db.find(LOCK, values![suite.get()], |row| {
@@ -509,33 +501,6 @@ fn new_run(suite: SuiteId, id: RunId, upload: &NewUpload) -> Run {
         verdicts: VerdictCounts::default(),
         duration_us: 0,
     }
-}
-
-/// Uploads whose digest the run holds already.
-fn find_repeats(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    uploads: &[NewUpload],
-    touched: &[TouchedRun],
-    run_of: &[usize],
-) -> Result<Vec<Option<Origin>>, StorageError> {
-    let mut seen: HashMap<(usize, Key), usize> = HashMap::new();
-    let mut repeats = Vec::with_capacity(uploads.len());
-    for (index, upload) in uploads.iter().enumerate() {
-        let run = run_of[index];
-        let mut origin = None;
-        if let Some(digest) = upload.digest {
-            origin = seen.get(&(run, digest)).map(|first| Origin::Here(*first));
-            if origin.is_none() && !touched[run].is_new {
-                let values = values![suite.get(), touched[run].run.id.get(), &digest];
-                let stored = db.find(BY_DIGEST, values, |row| Ok(UploadId(row.get(0)?)))?;
-                origin = stored.map(Origin::Stored);
-            }
-            seen.entry((run, digest)).or_insert(index);
-        }
-        repeats.push(origin);
-    }
-    Ok(repeats)
 }
 
 fn resolve<'a>(

@@ -29,6 +29,12 @@ impl ReportFile {
         &self.name
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Opens it.
     ///
     /// # Errors
@@ -170,6 +176,12 @@ impl Search {
 
 /// Whether a file that nobody named looks like a report: by its name and its beginning.
 fn may_be_report(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.ends_with(".pymon") {
+        let mut beginning = [0; 16];
+        return File::open(path).and_then(|mut file| file.read_exact(&mut beginning)).is_ok()
+            && &beginning == b"SQLite format 3\0";
+    }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let named = ["xml", "json", "jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known));
     let file = ReportFile { name: String::new(), path: path.to_owned(), _copy: None };

@@ -101,6 +101,7 @@ def test_gzip_if_the_server_says_so(server, casefile, run):
     assert len(server.entries) == 2
 
 
+@pytest.mark.slow
 def test_many_attempts_in_batches(server, casefile, run, pytester):
     pytester.makeini("[pytest]\ncasebook_batch = 9000\n")
     casefile("@pytest.mark.parametrize('n', range(12001))\ndef test_a(n): pass")

@@ -68,14 +68,8 @@ fn promise_test(
     let done = decide(&mut held.suite, test, Some(state), passes, decision, step.at, held.rules);
     held.changed = true;
     let bases = HashMap::from([(test, PassBase::at(held.suite.clock(), cells()))]);
-    let cause = Cause {
-        suite,
-        at: step.at,
-        upload: None,
-        commit: None,
-        now: step.received_at,
-        notify: step.notify,
-    };
+    let cause =
+        Cause { suite, at: step.at, upload: None, commit: None, now: step.received_at, notify: step.notify };
     store(db, outbox, &cause, &done, &bases)?;
     for change in done.tests {
         let base = bases.get(&change.test).copied().unwrap_or_default();

@@ -93,8 +93,8 @@ pub(super) fn advance_test(
             stored::put_change(db, suite, test, HealthChange { at, from: before, to: after }, None)?;
         }
         if let Some(episode) = ended {
-            stored::put_episode(db, suite, test, &stored_episode(&episode), None)?;
-            policies::changed(db, suite)?;
+            let version = policies::next_episode_version(db, suite)?;
+            stored::put_episode(db, suite, test, &stored_episode(&episode), None, Some(version))?;
             let (change, notify) = (episode, true);
             outbox.tell(db, &Happening { suite, test, change, commit: None, now, notify })?;
         }

@@ -50,6 +50,23 @@ pub fn read(context: &Context, body: ReportBody, most_results: usize) -> Result<
     Ok(Read { report, digest })
 }
 
+/// Reads a report of the past: of any length, and as far as it goes if it breaks off.
+///
+/// # Errors
+/// It is not in its format at all.
+pub fn read_past(context: &Context, bytes: &[u8]) -> Result<Read, casebook_formats::Malformed> {
+    let options = casebook_formats::Options {
+        working_directory: context.environment.working_directory.clone(),
+        location_prefix: context.environment.location_prefix.clone(),
+        allow_truncated: true,
+        allow_no_class_name: true,
+        ..casebook_formats::Options::default()
+    };
+    let report = casebook_formats::parse(context.format, bytes, &options)?;
+    let digest = (!report.results.is_empty()).then(|| report_digest(context, &digest(bytes)));
+    Ok(Read { report, digest })
+}
+
 /// A file whose bytes are hashed as they are read.
 struct Hashing {
     file: BufReader<File>,

@@ -118,8 +118,8 @@ impl KeyFile {
         Self { path, key: OnceLock::new() }
     }
 
-    /// Encrypts a webhook's secret, bound to the webhook. Makes the key file if no secret was ever stored.
-    pub(crate) fn seal(&self, store: &Store) -> Result<Sealer, KeyError> {
+    /// What encrypts secrets. Makes the key file if no secret was ever stored.
+    pub(crate) fn sealer(&self, store: &Store) -> Result<Sealer, KeyError> {
         self.key(store, true).map(Sealer)
     }
 
@@ -167,6 +167,7 @@ impl KeyFile {
 pub(crate) struct Sealer([u8; 32]);
 
 impl Sealer {
+    /// Encrypts a webhook's secret, bound to the webhook.
     pub(crate) fn seal(&self, webhook: WebhookId, secret: &Secret) -> Result<Vec<u8>, KeyError> {
         let nonce = secrets::random::<24>();
         let payload = Payload { msg: secret.text().as_bytes(), aad: &bound_to(webhook) };

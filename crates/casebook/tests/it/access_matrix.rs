@@ -171,10 +171,10 @@ impl Target {
         let path = route.path.replace("{organization}", self.organization);
         let path = path.replace("{suite}", &self.suite).replace("{run}", &self.run);
         let path = path.replace("{test}", &self.test).replace("{upload}", &self.upload);
+        let path = path.replace("{webhook}", &self.webhook).replace("{delivery}", &self.delivery);
         let path = path.replace("{resource}", "memory").replace("{number}", "3");
         let names = ["prefix", "context", "session", "item", "kind", "scm", "component", "pipeline", "build"];
         let path = names.iter().fold(path, |path, name| path.replace(&format!("{{{name}}}"), "a%2Fb"));
-        let path = path.replace("{webhook}", &self.webhook).replace("{delivery}", &self.delivery);
         assert!(!path.contains('{'), "the matrix does not know every part of {}", route.path);
         path
     }

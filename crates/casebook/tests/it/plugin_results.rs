@@ -112,7 +112,9 @@ fn a_promise_is_only_for_tests_under_suspicion(database: &TestDatabase) {
     let mut without = Upload::new("b").env("commit_sha", Value::Null);
     for _ in 0..200 {
         let tags = json!({ "casebook.mode": "attempt_to_fix" });
-        without = without.push(json!({ "scope": "Cart", "name": "shaky", "result": "passed", "history": {}, "tags": tags }));
+        without = without.push(
+            json!({ "scope": "Cart", "name": "shaky", "result": "passed", "history": {}, "tags": tags }),
+        );
     }
     let _ = suite.upload(&without);
     assert_eq!(health(&suite, "shaky"), "flaky");
@@ -146,9 +148,7 @@ fn promises_in_concurrent_uploads_take_part_in_a_replay(database: &TestDatabase)
 fn attempts_of_any_outcome_bring_what_they_took(database: &TestDatabase) {
     let server = start(database);
     let suite = Suite::new(&server, "cart");
-    let result = |outcome: &str, resources: Value| {
-        json!({ "scope": "Cart", "name": "heavy", "result": outcome, "history": { "duration": 0.5 }, "resources": resources })
-    };
+    let result = |outcome: &str, resources: Value| json!({ "scope": "Cart", "name": "heavy", "result": outcome, "history": { "duration": 0.5 }, "resources": resources });
     let taken =
         json!({ "wall_seconds": 0.5, "user_seconds": 0.25, "system_seconds": 0.125, "memory_mib": 84.5 });
     let upload = Upload::new("one").commit("c1").branch("main");

@@ -62,7 +62,12 @@ impl Told {
                 failed_before += 1;
                 said = self.said(case, index + 1, failed_before, failed_before == failed);
             }
-            earlier.push(EarlierAttempt { outcome: *outcome, duration_us: None, started_at: None, failure: said });
+            earlier.push(EarlierAttempt {
+                outcome: *outcome,
+                duration_us: None,
+                started_at: None,
+                failure: said,
+            });
         }
         let Some(last) = earlier.pop() else { return };
         result.outcome = last.outcome;

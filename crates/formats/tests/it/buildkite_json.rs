@@ -394,7 +394,8 @@ fn resources() {
         let report = read(Format::Json, &object(&format!("\"resources\": {text}")));
         (report.results[0].resources, problems(&report))
     };
-    let whole = r#"{"wall_seconds": 2, "user_seconds": 1.0, "system_seconds": 0.5, "memory_mib": 12.5, "disk": 3}"#;
+    let whole =
+        r#"{"wall_seconds": 2, "user_seconds": 1.0, "system_seconds": 0.5, "memory_mib": 12.5, "disk": 3}"#;
     let expected = Resources {
         wall_seconds: Some(2.0),
         user_seconds: Some(1.0),

@@ -348,7 +348,8 @@ fn attempts_told_by_properties() {
     assert_eq!(attempts(&in_vain), [failed("E: 1"), failed("E: 2"), passed]);
 
     let quarantine = "<skipped type='pytest.xfail' message='quarantined: E: 1'/>";
-    let quarantined = told("failed", &[("attempt.1.failure", "E: 1"), ("verdict", "quarantined")], quarantine);
+    let quarantined =
+        told("failed", &[("attempt.1.failure", "E: 1"), ("verdict", "quarantined")], quarantine);
     assert_eq!(attempts(&quarantined), [failed("E: 1")]);
     let skipped = told("skipped", &[], "<skipped message='not today'/>");
     assert_eq!(attempts(&skipped), [(Outcome::Skipped, Some("not today".to_owned()))]);

@@ -109,3 +109,11 @@ fn whole(fields: &mut Fields<'_>, names: &[&'static str]) -> f64 {
     fields.wrong(names[0], "is too large for a number");
     0.0
 }
+
+/// The machine that the bytes of a listing's entry say.
+///
+/// # Errors
+/// It is none; one sentence says why.
+pub fn machine_of(bytes: &[u8]) -> Result<Machine, String> {
+    parse(bytes).map_err(ApiError::sentence)
+}

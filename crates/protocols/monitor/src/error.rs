@@ -33,6 +33,22 @@ pub(crate) enum ApiError {
     Storage(StorageError),
 }
 
+impl ApiError {
+    /// What is wrong with a record, in one sentence.
+    pub(crate) fn sentence(self) -> String {
+        match self {
+            Self::NotJson(message) => message,
+            Self::WrongFields(errors) => {
+                let told = errors
+                    .iter()
+                    .map(|(field, reason)| format!("{field} {}", reason.as_str().unwrap_or("is wrong")));
+                told.collect::<Vec<_>>().join(", ")
+            }
+            _ => "the record cannot be used".to_owned(),
+        }
+    }
+}
+
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
         match denied {

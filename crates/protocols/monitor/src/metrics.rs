@@ -91,3 +91,11 @@ fn parse(bytes: &[u8]) -> Result<Metric, ApiError> {
     fields.finish()?;
     Ok(Metric { words, started, values })
 }
+
+/// The metric that the bytes of a listing's entry say.
+///
+/// # Errors
+/// It is none; one sentence says why.
+pub fn metric_of(bytes: &[u8]) -> Result<Metric, String> {
+    parse(bytes).map_err(ApiError::sentence)
+}

@@ -100,7 +100,7 @@ fn parse(identifier: Option<String>, bytes: &[u8]) -> Result<Session, ApiError> 
 }
 
 /// The tags of an object in their order; values that are no texts are written as Python does.
-pub(crate) fn tags(text: &str) -> Option<Vec<(String, Option<String>)>> {
+fn tags(text: &str) -> Option<Vec<(String, Option<String>)>> {
     let Object(members) = serde_json::from_str(text).ok()?;
     let value = |value| match read(value) {
         Field::Null | Field::Missing => None,
@@ -111,4 +111,45 @@ pub(crate) fn tags(text: &str) -> Option<Vec<(String, Option<String>)>> {
         Field::Other(text) => Some(text.to_owned()),
     };
     Some(members.into_iter().map(|(name, raw)| (name, value(raw))).collect())
+}
+
+/// The session that pytest-monitor's own file tells of. A description that is no JSON object is the tag `description`; a date
+/// that is none stays as it is.
+#[must_use]
+pub fn session_of_parts(key: String, run_date: &str, scm_ref: Option<String>, description: &str) -> Session {
+    let plain = || match description.trim() {
+        "" => Vec::new(),
+        _ => vec![("description".to_owned(), Some(description.to_owned()))],
+    };
+    Session {
+        key,
+        run_date: date::shown(run_date).unwrap_or_else(|| run_date.to_owned()),
+        scm_ref,
+        tags: tags(description).unwrap_or_else(plain),
+    }
+}
+
+/// The session that the bytes of a listing's entry say.
+///
+/// # Errors
+/// It is none; one sentence says why.
+pub fn session_of(bytes: &[u8]) -> Result<Session, String> {
+    #[derive(serde::Deserialize)]
+    struct Listed {
+        session_h: String,
+        run_date: String,
+        scm_ref: Option<String>,
+        #[serde(default)]
+        tags: Option<Vec<ListedTag>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct ListedTag {
+        name: String,
+        value: Option<String>,
+    }
+    let Listed { session_h, run_date, scm_ref, tags } =
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let tags = tags.unwrap_or_default().into_iter().map(|tag| (tag.name, tag.value)).collect();
+    let run_date = date::shown(&run_date).unwrap_or(run_date);
+    Ok(Session { key: session_h, run_date, scm_ref, tags })
 }

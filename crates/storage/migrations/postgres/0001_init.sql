@@ -140,7 +140,8 @@ create table suite_counter (
     catalog_version bigint not null default 0,
     runs_kept integer not null default 0,
     past_changes integer not null default 0,
-    policy_version bigint not null default 0
+    policy_version bigint not null default 0,
+    episode_version bigint not null default 0
 );
 
 create table test (
@@ -452,9 +453,11 @@ create table episode (
     last_evidence_at bigint not null,
     ended_at bigint,
     ended_by smallint,
+    version bigint not null,
     primary key (suite_id, test_id, number)
 );
 create index episode_by_evidence on episode (suite_id, last_evidence_at);
+create index episode_by_version on episode (suite_id, version);
 
 create table health_change (
     suite_id integer not null,

@@ -140,7 +140,8 @@ create table suite_counter (
     catalog_version integer not null default 0,
     runs_kept integer not null default 0,
     past_changes integer not null default 0,
-    policy_version integer not null default 0
+    policy_version integer not null default 0,
+    episode_version integer not null default 0
 ) strict, without rowid;
 
 create table test (
@@ -452,9 +453,11 @@ create table episode (
     last_evidence_at integer not null,
     ended_at integer,
     ended_by integer,
+    version integer not null,
     primary key (suite_id, test_id, number)
 ) strict, without rowid;
 create index episode_by_evidence on episode (suite_id, last_evidence_at);
+create index episode_by_version on episode (suite_id, version);
 
 create table health_change (
     suite_id integer not null,
