@@ -52,7 +52,8 @@ pub(crate) fn run(all: bool) -> Result<()> {
     let between = if all { BETWEEN } else { &[] };
     for version in [&OLDEST].into_iter().chain(between).chain([&NEWEST]) {
         let python = clients::python(version.name, version.requirements)?;
-        test(version, &python, &server, all).with_context(|| format!("the plugin fails with {}", version.name))?;
+        test(version, &python, &server, all)
+            .with_context(|| format!("the plugin fails with {}", version.name))?;
     }
     Ok(())
 }
