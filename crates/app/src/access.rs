@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::Suite;
 use casebook_model::token::{Reach, Scope};
-use casebook_storage::{StorageError, suites, tokens, users};
+use casebook_storage::{Db, StorageError, suites, tokens, users};
 use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -236,13 +236,30 @@ impl App {
     /// Its organization has no suite `default`.
     pub async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
         let extent = access.extent;
-        self.look_up(move |db| match extent {
-            Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
-            Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
-            Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
-        })
-        .await?
-        .ok_or(Denied::NoDefaultSuite)
+        self.look_up(move |db| home(db, extent)).await?.ok_or(Denied::NoDefaultSuite)
+    }
+
+    /// [`Self::authenticate`] and [`Self::home_suite`], for which an organization without a suite `default` is no error yet.
+    ///
+    /// # Errors
+    /// Those of the first.
+    pub async fn authenticate_at_home(
+        self: &Arc<Self>,
+        credential: Credential,
+        address: Option<IpAddr>,
+    ) -> Result<(Access, Option<Suite>), Denied> {
+        let access = self.authenticate(Some(credential), address).await?;
+        let extent = access.extent;
+        let suite = self.look_up(move |db| home(db, extent)).await?;
+        Ok((access, suite))
+    }
+
+    /// Whether this access may read where it is at home.
+    ///
+    /// # Errors
+    /// It may only upload.
+    pub fn check_reading(&self, access: &Access) -> Result<(), Denied> {
+        access.check_read(self.options.anonymous)
     }
 
     /// The suites of an organization that this access may read, by slug; none looks like an organization that is not there.
@@ -268,12 +285,8 @@ impl App {
         suite: &str,
     ) -> Result<Suite, Denied> {
         let found = self.readable_suite(access, organization, suite).await?;
-        match access.extent {
-            // Changing what others see always needs a name.
-            Extent::Anonymous => Err(Denied::Unknown),
-            _ if access.scope.may_write() => Ok(found),
-            _ => Err(Denied::Scope(access.scope)),
-        }
+        access.check_write()?;
+        Ok(found)
     }
 
     /// The suite `organization/suite`, if this access may read it.
@@ -318,6 +331,15 @@ impl App {
     }
 }
 
+/// The suite where an access of that extent is at home.
+fn home(db: &mut Db<'_>, extent: Extent) -> Result<Option<Suite>, StorageError> {
+    match extent {
+        Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
+        Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
+        Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
+    }
+}
+
 impl Access {
     /// Whether this access is valid for `suite` at all.
     #[must_use]
@@ -351,6 +373,18 @@ impl Access {
     pub(crate) fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
         let open = self.extent == Extent::Anonymous && anonymous != Anonymous::None;
         if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
+    }
+
+    /// Whether this access may change what others see, which always needs a name.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_write(&self) -> Result<(), Denied> {
+        match self.extent {
+            Extent::Anonymous => Err(Denied::Unknown),
+            _ if self.scope.may_write() => Ok(()),
+            _ => Err(Denied::Scope(self.scope)),
+        }
     }
 
     /// Whether this access may see what concerns every suite.

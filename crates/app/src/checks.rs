@@ -1,7 +1,7 @@
 //! Suites by repository and check, as CI providers name them, and the flaky tests of a suite as their users see them.
 
 use crate::App;
-use crate::access::{Access, Denied, Extent};
+use crate::access::{Access, Extent};
 use crate::reruns::RerunList;
 use crate::setup::DEFAULT_SLUG;
 use casebook_model::evidence::EpisodeEnd;
@@ -33,14 +33,6 @@ pub struct FlakyTest {
 }
 
 impl App {
-    /// Whether this access may read anything at all.
-    ///
-    /// # Errors
-    /// It may only upload.
-    pub fn check_reader(&self, access: &Access) -> Result<(), Denied> {
-        access.check_read(self.options.anonymous)
-    }
-
     /// The suite of a repository and a check, each in any spelling their CI provider uses, among those that this access
     /// reaches.
     ///

@@ -1,6 +1,7 @@
 //! What Casebook does, whoever asks: every protocol, page and command makes the same calls.
 
 pub mod access;
+pub mod avocado;
 pub mod checks;
 pub mod clock;
 pub mod detection;

@@ -1,5 +1,6 @@
 //! `casebook import`: history into the database directly. One file for each kind of source.
 
+mod avocado_server;
 mod monitor_server;
 pub(crate) mod pymon;
 mod reports;
@@ -21,15 +22,16 @@ use tokio::runtime::Runtime;
 
 /// Bring history into the database, also while a server runs on it
 ///
-/// Takes pytest-monitor's files (.pymon), an old monitor-server by its address, and test reports in every format that upload
-/// knows: files, ZIP archives, folders and patterns. Reports are sorted by time: their own, else that of the file. Each is a
+/// Takes pytest-monitor's files (.pymon), an old monitor-server or Avocado Server by its address, and test reports in every
+/// format that upload knows: files, ZIP archives, folders and patterns. Reports are sorted by time: their own, else that of the file. Each is a
 /// run of its own unless --run-key joins them.
 ///
 /// Importing the same again adds nothing; of a file that has grown only what is new is taken. Webhooks are told nothing
 /// unless --notify says so. The exit code is 1 if anything could not be imported.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// Files, folders, patterns such as 'history/**/*.xml', or the address of a monitor-server (http://HOST/api/v1)
+    /// Files, folders, patterns such as 'history/**/*.xml', or the address of a monitor-server (http://HOST/api/v1) or of an
+    /// Avocado Server (http://HOST:9405)
     #[arg(required = true, value_name = "PATH|URL")]
     sources: Vec<String>,
     #[command(flatten)]
@@ -95,6 +97,14 @@ impl Import {
             .iter()
             .partition(|source| source.starts_with("http://") || source.starts_with("https://"));
         for url in urls {
+            if avocado_server::is_one(url) {
+                let name = avocado_server::shown(url);
+                match avocado_server::take(&mut importing, url, self.notify) {
+                    Ok(taken) => importing.say(&format!("{name}: {taken}")),
+                    Err(error) => importing.fail(&name, &crate::sentence(&*error)),
+                }
+                continue;
+            }
             let result = monitor_server::take(&mut importing, url);
             importing.tell(&monitor_server::shown(url), result);
         }

@@ -35,11 +35,11 @@ pub(crate) use rows::tags_from_json;
 pub use rows::tags_json;
 
 const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept, past_changes, \
-     machines, sessions, metrics, words, jobs, job_tests, job_records from suite_counter \
+     machines, sessions, metrics, words from suite_counter \
      where suite_id = $1 for update";
 const UNLOCK: &str = "/* ingest.unlock */ update suite_counter set runs = $2, tests = $3, uploads = $4, variants = $5, \
-     catalog_version = $6, runs_kept = $7, past_changes = $8, machines = $9, sessions = $10, metrics = $11, words = $12, \
-     jobs = $13, job_tests = $14, job_records = $15 where suite_id = $1";
+     catalog_version = $6, runs_kept = $7, past_changes = $8, machines = $9, sessions = $10, metrics = $11, words = $12 \
+     where suite_id = $1";
 
 /// One upload, checked and ready to be stored.
 #[derive(Debug, Clone)]
@@ -162,6 +162,18 @@ pub struct Receipt {
     pub records: Vec<i64>,
 }
 
+impl Receipt {
+    /// The receipt of an upload that brought only records which belong to no run.
+    const BESIDE_RUNS: Self = Self {
+        run: RunId(0),
+        upload: UploadId(0),
+        accepted: 0,
+        duplicate: 0,
+        rejected: 0,
+        records: Vec::new(),
+    };
+}
+
 /// Called once for each recorded upload, in the order of commit, inside its transaction and under the suite's lock.
 pub trait Fold {
     /// Uploads of a suite are about to be folded.
@@ -251,9 +263,6 @@ pub(crate) struct Counter {
     pub(crate) sessions: i64,
     pub(crate) metrics: i64,
     pub(crate) words: i64,
-    pub(crate) jobs: i64,
-    pub(crate) job_tests: i64,
-    pub(crate) job_records: i64,
 }
 
 /// A run that the group touches.
@@ -276,20 +285,24 @@ pub fn record(
 ) -> Result<Vec<Result<Receipt, Refusal>>, StorageError> {
     let counter = lock(db, suite)?;
     let refusals = records::examine(db, suite, uploads)?;
-    if refusals.iter().all(Option::is_none) {
+    let is_beside = |upload: &NewUpload| records::is_beside_runs(upload);
+    if refusals.iter().all(Option::is_none) && !uploads.iter().any(is_beside) {
         let receipts = record_taken(db, suite, uploads, counter, catalogs, fold)?;
         return Ok(receipts.into_iter().map(Ok).collect());
     }
-    // Few are refused, and those that come with them are small.
+    // Few are refused or beside runs, and those that come with them are small.
     let taken: Vec<NewUpload> = uploads
         .iter()
         .zip(&refusals)
-        .filter(|(_, refusal)| refusal.is_none())
-        .map(|(u, _)| u.clone())
+        .filter(|(upload, refusal)| refusal.is_none() && !is_beside(upload))
+        .map(|(upload, _)| upload.clone())
         .collect();
     let mut receipts = record_taken(db, suite, &taken, counter, catalogs, fold)?.into_iter();
-    let answers =
-        refusals.into_iter().map(|refusal| refusal.map_or_else(|| receipts.next().map(Ok), |r| Some(Err(r))));
+    let answers = refusals.into_iter().zip(uploads).map(|(refusal, upload)| match refusal {
+        Some(refusal) => Some(Err(refusal)),
+        None if is_beside(upload) => Some(Ok(Receipt::BESIDE_RUNS)),
+        None => receipts.next().map(Ok),
+    });
     Ok(answers.flatten().collect())
 }
 
@@ -402,9 +415,6 @@ fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
             sessions: row.get(8)?,
             metrics: row.get(9)?,
             words: row.get(10)?,
-            jobs: row.get(11)?,
-            job_tests: row.get(12)?,
-            job_records: row.get(13)?,
         })
     })?;
     counter.ok_or(StorageError::NoSuchSuite)
@@ -431,9 +441,6 @@ fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), Stor
         sessions,
         metrics,
         words,
-        jobs,
-        job_tests,
-        job_records,
     } = *counter;
     let numbers = values![
         suite.get(),
@@ -448,9 +455,6 @@ fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), Stor
         sessions,
         metrics,
         words,
-        jobs,
-        job_tests,
-        job_records,
     ];
     db.execute(UNLOCK, numbers)?;
     Ok(())

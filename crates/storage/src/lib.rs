@@ -21,6 +21,7 @@ pub mod suites;
 pub mod tokens;
 pub mod users;
 
+pub mod avocado;
 pub mod catalog;
 pub mod deliveries;
 pub mod detector;
