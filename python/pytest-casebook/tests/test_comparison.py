@@ -393,7 +393,8 @@ class TestSurroundings:
     def test_aviator_crashes_with_xdist(self, aviator, casefile):
         casefile(TWO)
         arguments = ("--junitxml=o.xml", "-p", "xdist.plugin", "-n", "2")
-        assert aviator(listed("test_a"), arguments=arguments).ret != 0
+        result = aviator(listed("test_a"), arguments=arguments)
+        assert "INTERNALERROR" in result.stdout.str() + result.stderr.str()
 
     def test_server_down(self, casefile, run, monkeypatch):
         monkeypatch.setenv("CASEBOOK_URL", "http://127.0.0.1:9")

@@ -82,7 +82,8 @@ fn a_promised_repair_is_proven_by_clean_runs(database: &TestDatabase) {
     );
     let left = |tests: Vec<Value>, name: &str| tests.iter().map(|test| text(test, name)).collect::<Vec<_>>();
     assert_eq!(left(rerun_list(&suite), "test_name"), ["other"]);
-    assert_eq!(left(test_cases(&suite), "name"), ["other"]);
+    // This list is of the last thirty days, whatever has become of its tests.
+    assert_eq!(left(test_cases(&suite), "name"), ["other", "shaky"]);
     wait_for_all(&suite, &receiver, 3);
     assert_replays(&server, &[("shaky", &commit(9))]);
 }
