@@ -7,6 +7,7 @@ pub mod clock;
 pub mod detection;
 pub mod dispositions;
 mod group_commit;
+pub mod known_tests;
 pub mod metrics;
 pub mod monitor;
 pub mod passwords;
@@ -82,6 +83,7 @@ pub struct App {
     windows: Windows,
     webhooks: Arc<Webhooks>,
     rerun_lists: RerunLists,
+    known_tests: known_tests::Lists,
     options: Options,
 }
 
@@ -117,6 +119,7 @@ impl App {
             windows: Windows::default(),
             webhooks: Arc::new(webhooks),
             rerun_lists: RerunLists::default(),
+            known_tests: known_tests::Lists::default(),
             options,
         }))
     }

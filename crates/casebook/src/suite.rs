@@ -48,6 +48,17 @@ struct Create {
     /// When a flaky test counts as resolved: quiet or proven [default: quiet]
     #[arg(long, value_name = "RULE", env = "CASEBOOK_RESOLVE", value_parser = resolve_rule)]
     resolve: Option<ResolveRule>,
+    /// Whether clients run tests several times that the suite does not know: on or off [default: off]
+    #[arg(long, value_name = "SWITCH", env = "CASEBOOK_NEW_TESTS", value_parser = switch)]
+    new_tests: Option<bool>,
+}
+
+fn switch(word: &str) -> Result<bool, String> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("use on or off".to_owned()),
+    }
 }
 
 pub(crate) fn sensitivity(word: &str) -> Result<Sensitivity, String> {
@@ -116,6 +127,7 @@ impl Create {
         }
         attributes.sensitivity = self.detection.unwrap_or(attributes.sensitivity);
         attributes.resolve_rule = self.resolve.unwrap_or(attributes.resolve_rule);
+        attributes.new_tests = self.new_tests.unwrap_or(attributes.new_tests);
     }
 }
 
@@ -130,6 +142,7 @@ fn list(database: &Database) -> Result<(), Failure> {
             attributes.provider.as_ref().map(|provider| format!("provider {provider}")),
             Some(format!("detection {}", attributes.sensitivity)),
             Some(format!("resolve {}", attributes.resolve_rule)),
+            attributes.new_tests.then(|| "new tests run several times".to_owned()),
         ];
         writeln!(
             out,

@@ -259,6 +259,8 @@ pub struct SuiteAttributes {
     pub sensitivity: Sensitivity,
     /// When a flaky test counts as resolved.
     pub resolve_rule: ResolveRule,
+    /// Whether clients run tests several times that the suite does not know.
+    pub new_tests: bool,
     /// How lists and pages show it.
     pub appearance: Appearance,
     /// Who may bring an OIDC token instead of a suite token, as it was given: YAML or JSON. Kept for clients, not obeyed.
@@ -288,6 +290,7 @@ impl SuiteAttributes {
             provider: None,
             sensitivity: Sensitivity::Robust,
             resolve_rule: ResolveRule::Quiet,
+            new_tests: false,
             appearance: Appearance::default(),
             oidc_policy: None,
         }

@@ -52,7 +52,7 @@ pub(crate) const UPLOADS_OF_COMMIT: &str = "/* detector.uploads_of_commit */ sel
 const UPLOADS_OF_RUN: &str = "/* detector.uploads_of_run */ select upload_id, run_id, at, job from upload /*+ upload_by_run */ \
      where suite_id = $1 and run_id = $2 and upload_id < $3 and at > $4 and commit_sha is null";
 pub(crate) const PASSED: &str = "/* detector.passed */ select test_id, upload_id, variant_id, instance from execution \
-     where suite_id = $1 and run_id = any($2) and test_id = any($3) and outcome = 0 and flags in (0, 1, 4, 5)";
+     where suite_id = $1 and run_id = any($2) and test_id = any($3) and outcome = 0 and (flags & 2) = 0";
 const POSITION: &str =
     "/* detector.position */ select position from branch_position where suite_id = $1 and commit_sha = $2";
 const PUT_POSITION: &str = "/* detector.put_position */ insert into branch_position (suite_id, commit_sha, position, first_at) \

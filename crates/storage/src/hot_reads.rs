@@ -26,6 +26,7 @@ pub fn all() -> Vec<HotRead> {
         read(runs::OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(16)]),
         read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
+        read(executions::MEASURED, &[SUITE, Value::Int(7), Value::Int(50)]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
         read(selection::UPLOADS, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),

@@ -19,7 +19,7 @@ macro_rules! select {
             $name,
             " */ select suite.suite_id, suite.organization_id, organization.slug, suite.slug, suite.name, suite.default_branch, \
              suite.repository, suite.check_name, suite.provider, suite.sensitivity, suite.resolve_rule, suite.created_at, \
-             suite.application_name, suite.color, suite.emoji, suite.oidc_policy, suite.default_branch_since from suite join organization on organization.organization_id = suite.organization_id ",
+             suite.application_name, suite.color, suite.emoji, suite.oidc_policy, suite.default_branch_since, suite.new_tests from suite join organization on organization.organization_id = suite.organization_id ",
             $rest
         )
     };
@@ -31,11 +31,11 @@ const FIND_DEFAULT: &str =
     select!("suites.find_default", "where suite.organization_id = $1 and suite.slug = $2");
 const LIST: &str = select!("suites.list", "order by organization.slug, suite.slug");
 const INSERT: &str = "/* suites.insert */ insert into suite (organization_id, slug, name, default_branch, repository, check_name, \
-     provider, sensitivity, resolve_rule, created_at, application_name, color, emoji, oidc_policy) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning suite_id";
+     provider, sensitivity, resolve_rule, created_at, application_name, color, emoji, oidc_policy, new_tests) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning suite_id";
 const INSERT_COUNTER: &str = "/* suites.insert_counter */ insert into suite_counter (suite_id) values ($1)";
 const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_branch = $3, repository = $4, check_name = $5, \
-     provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12, \
+     provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12, new_tests = $14, \
      default_branch_since = case when default_branch = $3 then default_branch_since else $13 end where suite_id = $1";
 const DELETE: &str = "/* suites.delete */ delete from suite where suite_id = $1";
 const DELETE_COUNTER: &str = "/* suites.delete_counter */ delete from suite_counter where suite_id = $1";
@@ -154,6 +154,7 @@ pub fn insert(
             attributes.appearance.color.as_deref(),
             attributes.appearance.emoji.as_deref(),
             attributes.oidc_policy.as_deref(),
+            i64::from(attributes.new_tests),
         ],
         |row| row.get(0),
     )?;
@@ -195,6 +196,7 @@ pub fn update(
             attributes.appearance.emoji.as_deref(),
             attributes.oidc_policy.as_deref(),
             now.as_microseconds(),
+            i64::from(attributes.new_tests),
         ],
     )?;
     Ok(())
@@ -270,6 +272,7 @@ fn read(row: &Row<'_>) -> Result<Suite, StorageError> {
                 emoji: row.get(14)?,
             },
             oidc_policy: row.get(15)?,
+            new_tests: row.flag(17)?,
         },
         created_at: Timestamp(row.get(11)?),
         default_branch_since: Timestamp(row.get(16)?),

@@ -40,7 +40,9 @@ pub(crate) async fn list(
     let Some(list) = state.app.rerun_list_of_check(&access, repository, check).await? else {
         return Ok(Json(answer));
     };
-    let rerun = list.tests.iter().filter(|listed| listed.last_run_counts.max_runs() > 1);
+    // Run counts of their own alone do not make tests flaky.
+    let flaky = list.tests.iter().filter(|listed| listed.opened_at.is_some());
+    let rerun = flaky.filter(|listed| listed.last_run_counts.max_runs() > 1);
     answer.flaky_tests = rerun
         .filter(|listed| !listed.identity.name.is_empty())
         .map(|listed| FlakyTest {
