@@ -8,6 +8,7 @@ mod policy;
 mod problem;
 mod test;
 mod upload;
+mod webhook;
 
 pub use failure::{Failure, Judgement};
 pub use page::Page;
@@ -15,3 +16,6 @@ pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, T
 pub use problem::ProblemDocument;
 pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};
+pub use webhook::{
+    CreatedWebhook, Delivery, DeliveryAttempt, DeliveryDetail, NewWebhook, Webhook, WebhookChange,
+};

@@ -54,7 +54,8 @@ async fn clear_removed_suites(app: &App, shutdown: &watch::Receiver<bool>) {
     }
 }
 
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+/// Ends when `shutdown` says stop.
+pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a reason to stop too.
     drop(shutdown.wait_for(|stop| *stop).await);
 }

@@ -10,6 +10,8 @@ pub enum Clock {
     /// The system.
     #[default]
     System,
+    /// The system, so many microseconds ahead: to see what time does without waiting for it.
+    Ahead(i64),
     /// A time that stands still until a test moves it.
     Fixed(Arc<AtomicI64>),
 }
@@ -32,8 +34,10 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else uses")]
     pub fn now(&self) -> Timestamp {
+        let system = || jiff::Timestamp::now().as_microsecond();
         Timestamp(match self {
-            Self::System => jiff::Timestamp::now().as_microsecond(),
+            Self::System => system(),
+            Self::Ahead(microseconds) => system().saturating_add(*microseconds),
             Self::Fixed(time) => time.load(Ordering::SeqCst),
         })
     }

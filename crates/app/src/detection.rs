@@ -12,6 +12,7 @@ mod source;
 pub(crate) mod states;
 mod tick;
 
+use crate::webhooks::outbox::{Happening, Outbox};
 use casebook_analysis::detector::{self, EvidenceChange, Step, TestChange};
 use casebook_analysis::health::{EpisodeChange, Rules};
 use casebook_analysis::lookup::PassBase;
@@ -37,12 +38,13 @@ pub(crate) use states::Detector;
 /// Folds the uploads of one transaction.
 pub(crate) struct Detection<'a> {
     detector: &'a Detector,
+    outbox: &'a Outbox,
     held: Option<Held>,
 }
 
 impl<'a> Detection<'a> {
-    pub(crate) const fn new(detector: &'a Detector) -> Self {
-        Self { detector, held: None }
+    pub(crate) const fn new(detector: &'a Detector, outbox: &'a Outbox) -> Self {
+        Self { detector, outbox, held: None }
     }
 }
 
@@ -56,7 +58,7 @@ impl Fold for Detection<'_> {
 
     fn fold(&mut self, db: &mut Db<'_>, step: &FoldStep<'_>) -> Result<(), StorageError> {
         match &mut self.held {
-            Some(held) => fold(db, held, step),
+            Some(held) => fold(db, held, self.outbox, step),
             None => Ok(()),
         }
     }
@@ -69,7 +71,7 @@ impl Fold for Detection<'_> {
     }
 }
 
-fn fold(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>) -> Result<(), StorageError> {
+fn fold(db: &mut Db<'_>, held: &mut Held, outbox: &Outbox, step: &FoldStep<'_>) -> Result<(), StorageError> {
     let executions = step.executions.iter().filter(|execution| counts(execution)).count() as u64;
     if executions == 0 {
         return Ok(());
@@ -94,13 +96,44 @@ fn fold(db: &mut Db<'_>, held: &mut Held, step: &FoldStep<'_>) -> Result<(), Sto
     let done = detector::fold(&mut held.suite, &upload, held.rules, &mut lookup)?;
     let bases = lookup.bases(&done, held.suite.clock())?;
     held.changed = true;
-    let cause = Cause { suite: step.suite, at: step.at, upload: Some(step.upload), commit: step.commit };
-    store(db, &cause, &done, &bases)?;
+    let cause = Cause {
+        suite: step.suite,
+        at: step.at,
+        upload: Some(step.upload),
+        commit: step.commit,
+        now: step.received_at,
+        notify: step.notify,
+    };
+    store(db, outbox, &cause, &done, &bases)?;
+    end_what_came_late(db, outbox, held, &cause, &done)?;
     for change in &done.tests {
         let base = bases.get(&change.test).copied().unwrap_or_default();
         held.states.insert(change.test, (change.state.clone(), base));
     }
     judge(db, held, step, &done)
+}
+
+/// Results that come late may open an episode that is over by the suite's clock: nothing is due for it any more, so it ends
+/// here.
+fn end_what_came_late(
+    db: &mut Db<'_>,
+    outbox: &Outbox,
+    held: &Held,
+    cause: &Cause<'_>,
+    done: &Step,
+) -> Result<(), StorageError> {
+    let Cause { suite, now, notify, .. } = *cause;
+    for TestChange { test, state, episodes, .. } in &done.tests {
+        if episodes.last().is_none_or(|episode| episode.ended.is_some()) {
+            continue;
+        }
+        let by_clock = state.episode(held.suite.clock(), 0, held.rules);
+        let Some(change) = by_clock.filter(|episode| episode.ended.is_some()) else { continue };
+        let version = policies::next_episode_version(db, suite)?;
+        stored::put_episode(db, suite, *test, &stored_episode(&change), None, Some(version))?;
+        outbox.tell(db, &Happening { suite, test: *test, change, commit: None, now, notify })?;
+    }
+    Ok(())
 }
 
 /// What changed a state.
@@ -109,6 +142,10 @@ struct Cause<'a> {
     at: Timestamp,
     upload: Option<UploadId>,
     commit: Option<&'a Commit>,
+    /// When it is found out.
+    now: Timestamp,
+    /// Whether webhooks are told of what follows.
+    notify: bool,
 }
 
 /// Executions that come from metrics take no part.
@@ -163,19 +200,19 @@ fn attempts(
 /// Stores what a step changed.
 fn store(
     db: &mut Db<'_>,
+    outbox: &Outbox,
     cause: &Cause<'_>,
     done: &Step,
     bases: &HashMap<TestId, PassBase>,
 ) -> Result<(), StorageError> {
     let suite = cause.suite;
+    let mut version = None;
+    if done.tests.iter().flat_map(|change| &change.episodes).any(is_told) {
+        version = Some(policies::next_episode_version(db, suite)?);
+    }
     for change in &done.tests {
         let base = bases.get(&change.test).copied().unwrap_or_default();
-        store_test(db, cause, change, &states::pack(&change.state, &base))?;
-    }
-    let told =
-        |episode: &EpisodeChange| episode.opened_now || episode.announced_now || episode.ended.is_some();
-    if done.tests.iter().flat_map(|change| &change.episodes).any(told) {
-        policies::changed(db, suite)?;
+        store_test(db, cause, change, &states::pack(&change.state, &base), version)?;
     }
     for evidence in &done.evidence {
         let EvidenceChange { test, run, commit: _, kind, weight, at, signature } = *evidence;
@@ -187,7 +224,7 @@ fn store(
     for run in &done.incidents {
         stored::mark_incident(db, suite, *run)?;
     }
-    Ok(())
+    tell(db, outbox, cause, done)
 }
 
 fn store_test(
@@ -195,14 +232,16 @@ fn store_test(
     cause: &Cause<'_>,
     change: &TestChange,
     body: &[u8],
+    version: Option<i64>,
 ) -> Result<(), StorageError> {
-    let Cause { suite, at, upload, commit } = *cause;
+    let Cause { suite, at, upload, commit, .. } = *cause;
     let TestChange { test, state: _, before, after, due_at, episodes } = change;
     let since = if before == after { stored::since(db, suite, *test)? } else { None };
     stored::put_state(db, suite, *test, (*after, since.unwrap_or(at)), *due_at, body)?;
     for episode in episodes {
         let commit = commit.filter(|_| episode.announced_now).map(Commit::as_str);
-        stored::put_episode(db, suite, *test, &stored_episode(episode), commit)?;
+        let version = version.filter(|_| is_told(episode));
+        stored::put_episode(db, suite, *test, &stored_episode(episode), commit, version)?;
     }
     if before != after {
         stored::put_change(db, suite, *test, HealthChange { at, from: *before, to: *after }, upload)?;
@@ -210,9 +249,27 @@ fn store_test(
     Ok(())
 }
 
+/// Whether clients are told of a change, who do not see single pieces of evidence.
+const fn is_told(episode: &EpisodeChange) -> bool {
+    episode.opened_now || episode.announced_now || episode.ended.is_some()
+}
+
 fn stored_episode(episode: &EpisodeChange) -> StoredEpisode {
     let EpisodeChange { number, opened_at, announced_at, last_evidence_at, ended, .. } = *episode;
     StoredEpisode { number: i64::from(number), opened_at, announced_at, last_evidence_at, ended }
+}
+
+/// Tells webhooks of episodes that were announced or ended; their evidence is stored by now.
+fn tell(db: &mut Db<'_>, outbox: &Outbox, cause: &Cause<'_>, done: &Step) -> Result<(), StorageError> {
+    let Cause { suite, commit, now, notify, .. } = *cause;
+    let commit = commit.map(Commit::as_str);
+    for test in &done.tests {
+        for change in &test.episodes {
+            let (test, change) = (test.test, *change);
+            outbox.tell(db, &Happening { suite, test, change, commit, now, notify })?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores what is to be thought of each failing execution of the upload.

@@ -5,6 +5,7 @@
 
 use crate::detection::{Detection, Detector};
 use crate::metrics::Metrics;
+use crate::webhooks::outbox::Outbox;
 use casebook_model::id::SuiteId;
 use casebook_storage::catalog::Catalogs;
 use casebook_storage::ingest::{self, NewUpload, Receipt, Refusal};
@@ -77,6 +78,7 @@ struct Shared {
     catalogs: Arc<Catalogs>,
     detector: Detector,
     metrics: Arc<Metrics>,
+    outbox: Arc<Outbox>,
 }
 
 /// Takes uploads in, and answers when they are durable.
@@ -86,7 +88,12 @@ pub(crate) struct GroupCommit {
 }
 
 impl GroupCommit {
-    pub(crate) fn start(store: Arc<Store>, catalogs: Arc<Catalogs>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn start(
+        store: Arc<Store>,
+        catalogs: Arc<Catalogs>,
+        metrics: Arc<Metrics>,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         let writers = match store.engine() {
             Engine::Sqlite => 1,
             Engine::Postgres => POSTGRES_WRITERS,
@@ -98,6 +105,7 @@ impl GroupCommit {
             catalogs,
             detector: Detector::default(),
             metrics,
+            outbox,
         });
         let threads = (0..writers)
             .map(|number| {
@@ -198,10 +206,12 @@ impl Shared {
                 ((suite, uploads), done)
             })
             .unzip();
+        let written = self.outbox.written();
         let results = self.store.write(|db| {
             let suites = prepared.iter().map(|(suite, uploads)| self.store_suite(db, *suite, uploads));
             suites.collect::<Result<Vec<_>, StorageError>>()
         });
+        self.outbox.wake(written);
         let results = results.unwrap_or_else(|error| {
             self.catalogs.forget(prepared.iter().map(|(suite, _)| *suite));
             self.detector.forget(prepared.iter().map(|(suite, _)| *suite));
@@ -227,7 +237,8 @@ impl Shared {
         uploads: &[NewUpload],
     ) -> Result<Vec<Result<Receipt, NotRecorded>>, StorageError> {
         let together = db.savepoint(|db| {
-            ingest::record(db, suite, uploads, &self.catalogs, &mut Detection::new(&self.detector))
+            let mut detection = Detection::new(&self.detector, &self.outbox);
+            ingest::record(db, suite, uploads, &self.catalogs, &mut detection)
         })?;
         let error = match together {
             Ok(answers) => {

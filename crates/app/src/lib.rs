@@ -16,6 +16,7 @@ pub mod setup;
 pub mod suites;
 pub mod tests;
 pub mod uploads;
+pub mod webhooks;
 
 mod attempts;
 mod background;
@@ -34,6 +35,7 @@ use passwords::Passwords;
 use reruns::RerunLists;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
+use webhooks::Webhooks;
 use windows::Windows;
 
 pub use casebook_storage::StorageError;
@@ -59,6 +61,8 @@ pub struct Options {
     pub anonymous: Anonymous,
     /// Where the time comes from.
     pub clock: Clock,
+    /// How webhooks are told of events.
+    pub webhooks: webhooks::Settings,
 }
 
 /// The running application: everything that requests share.
@@ -74,6 +78,7 @@ pub struct App {
     /// There are records of deleted suites to clear away.
     cleaning: Notify,
     windows: Windows,
+    webhooks: Arc<Webhooks>,
     rerun_lists: RerunLists,
     options: Options,
 }
@@ -88,8 +93,13 @@ impl App {
         let fresh = secrets::random();
         let ids = store.write(|db| casebook_storage::installation::public_id_key(db, fresh))?;
         let metrics = Arc::new(Metrics::default());
-        let group_commit =
-            GroupCommit::start(Arc::clone(&store), Arc::new(Catalogs::default()), Arc::clone(&metrics));
+        let webhooks = Webhooks::new(Arc::clone(&store), &options.webhooks, options.clock.clone())?;
+        let group_commit = GroupCommit::start(
+            Arc::clone(&store),
+            Arc::new(Catalogs::default()),
+            Arc::clone(&metrics),
+            Arc::clone(&webhooks.outbox),
+        );
         let reading = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
         let (passwords, attempts) = (Passwords::default(), Attempts::default());
         let cleaning = Notify::new();
@@ -103,6 +113,7 @@ impl App {
             reading,
             cleaning,
             windows: Windows::default(),
+            webhooks: Arc::new(webhooks),
             rerun_lists: RerunLists::default(),
             options,
         }))
@@ -191,9 +202,27 @@ impl App {
         on_waiting_thread(move || store.write(work)).await
     }
 
-    /// Runs the work that is due now and then until `shutdown` says stop.
+    /// Runs `work` with the webhooks on a thread that may wait.
+    pub async fn with_webhooks<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Webhooks) -> T + Send + 'static,
+    ) -> T {
+        let webhooks = Arc::clone(&self.webhooks);
+        on_waiting_thread(move || work(&webhooks)).await
+    }
+
+    /// Whether the secrets of webhooks can be read.
+    ///
+    /// # Errors
+    /// There are some, and the key file is not given, missing, or another one.
+    pub fn check_webhook_key(&self) -> Result<(), webhooks::KeyError> {
+        self.webhooks.check_key()
+    }
+
+    /// Runs the work that is due now and then, and sends deliveries, until `shutdown` says stop.
     pub async fn run_background(self: Arc<Self>, shutdown: tokio::sync::watch::Receiver<bool>) {
-        background::run(self, shutdown).await;
+        let deliveries = webhooks::dispatcher::run(Arc::clone(&self.webhooks), shutdown.clone());
+        tokio::join!(background::run(self, shutdown), deliveries);
     }
 
     /// Stores what was accepted and stops taking more. Blocks until it is durable.

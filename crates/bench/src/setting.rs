@@ -1,6 +1,7 @@
 //! A fresh database with one suite and a token, and the application on it.
 
 use casebook_app::clock::Clock;
+use casebook_app::webhooks::Settings;
 use casebook_app::{Anonymous, App, Options, secrets};
 use casebook_model::suite::{RepositoryName, Slug, Suite, SuiteAttributes};
 use casebook_model::time::Timestamp;
@@ -100,6 +101,7 @@ impl Setting {
             public_url: "http://bench".to_owned(),
             anonymous: Anonymous::None,
             clock: Clock::System,
+            webhooks: Settings::new(casebook_aviator::webhook::render),
         };
         Ok(Self { app: App::start(store, options)?, suite, token, database })
     }

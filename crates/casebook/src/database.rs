@@ -5,6 +5,7 @@ use casebook_app::clock::Clock;
 use casebook_model::suite::{Suite, SuiteName};
 use casebook_model::time::Timestamp;
 use casebook_storage::{DatabaseUrl, Store, suites};
+use std::path::PathBuf;
 
 /// Where the database is.
 #[derive(clap::Args)]
@@ -27,6 +28,15 @@ impl Database {
     pub(crate) fn open(&self) -> Result<Store, Failure> {
         let url: DatabaseUrl = self.database.parse()?;
         Ok(Store::open(&url)?)
+    }
+
+    /// The key file of secrets: the one that is given, else the one beside the SQLite file.
+    pub(crate) fn key_file(&self, given: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+        let beside = || match self.database.parse()? {
+            DatabaseUrl::Sqlite(path) => Ok(Some(path.with_file_name("casebook.key"))),
+            DatabaseUrl::Postgres(_) => Ok(None),
+        };
+        given.map_or_else(beside, |given| Ok(Some(given)))
     }
 }
 

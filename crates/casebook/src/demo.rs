@@ -4,8 +4,11 @@ mod project;
 
 use crate::Failure;
 use crate::database::now;
-use crate::serve::{Listening, log, runtime, start, terminated};
-use casebook_app::{Anonymous, App, setup};
+use crate::serve::{Listening, log, runtime, terminated};
+use crate::webhook;
+use casebook_app::clock::Clock;
+use casebook_app::webhooks::Settings;
+use casebook_app::{Anonymous, App, Options, setup};
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::rollup::RollupCell;
 use casebook_model::run::Protocol;
@@ -44,7 +47,9 @@ impl Demo {
         let runtime = runtime()?;
         let listening = runtime.block_on(Listening::bind(self.listen, None))?;
         let address = format!("http://{}", listening.main.local_addr()?);
-        let app = start(store, address.clone(), Anonymous::None)?;
+        let webhooks = Settings { key_file: Some(folder.path().join("casebook.key")), ..webhook::settings() };
+        let (public_url, anonymous, clock) = (address.clone(), Anonymous::None, Clock::System);
+        let app = App::start(store, Options { public_url, anonymous, clock, webhooks })?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let signalled = terminated(&runtime)?;
         let server =

@@ -19,6 +19,7 @@ mod test;
 mod token;
 mod upload;
 mod user;
+mod webhook;
 
 use casebook_model::policy::InvalidRunCounts;
 use casebook_storage::InvalidDatabaseUrl;
@@ -66,6 +67,8 @@ enum Command {
     Test(test::TestCommand),
     /// Set how often failing tests are run
     Policy(policy::PolicyCommand),
+    /// Make, list, try and remove webhooks, and look after their deliveries
+    Webhook(webhook::WebhookCommand),
     /// Write the executions of a suite, for casebook replay or as a table
     Export(export::Export),
     /// Fold every stored upload again, and compare the detector's states
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::User(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Webhook(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Openapi(command) => command.run(),

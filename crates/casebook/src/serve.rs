@@ -2,10 +2,11 @@
 
 use crate::Failure;
 use crate::database::Database;
+use crate::webhook::{self, Keys, Reach};
 use casebook_app::clock::Clock;
+use casebook_app::webhooks::{KeyError, Settings};
 use casebook_app::{Anonymous, App, Options, setup};
 use casebook_server::{Limits, MONITOR_PAGE_SIZE, RateLimits, TrustedProxies};
-use casebook_storage::Store;
 use clap::Args;
 use ipnet::IpNet;
 use std::future::Future;
@@ -46,6 +47,16 @@ pub(crate) struct Serve {
     /// Rows on a page of pytest-monitor's API; also from MONITOR_SERVER_PAGINATION_COUNT [default: 500]
     #[arg(long, value_name = "NUMBER", env = "CASEBOOK_MONITOR_PAGE_SIZE", value_parser = clap::value_parser!(i64).range(1..=100_000))]
     monitor_page_size: Option<i64>,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    reach: Reach,
+    /// Seconds that a webhook's receiver may take to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "CASEBOOK_WEBHOOK_TIMEOUT_SECONDS", value_parser = clap::value_parser!(u64).range(1..=20))]
+    webhook_timeout_seconds: u64,
+    /// Run so many seconds ahead of the system's clock, to see what time does without waiting for it
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "CASEBOOK_CLOCK_AHEAD_SECONDS", hide = true, value_parser = clap::value_parser!(i64).range(0..=10_000_000_000))]
+    clock_ahead_seconds: i64,
     /// Write the log as JSON lines
     #[arg(long, env = "CASEBOOK_LOG_JSON")]
     log_json: bool,
@@ -88,10 +99,20 @@ impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         log(self.log_json);
         let store = self.database.open()?;
+        let clock = match self.clock_ahead_seconds {
+            0 => Clock::System,
+            seconds => Clock::Ahead(seconds * 1_000_000),
+        };
+        let webhooks = Settings {
+            key_file: self.database.key_file(self.keys.secret_key_file)?,
+            allow_private: self.reach.allow_private_webhooks,
+            timeout: Duration::from_secs(self.webhook_timeout_seconds),
+            ..webhook::settings()
+        };
         let runtime = runtime()?;
         let listening = runtime.block_on(Listening::bind(self.listen, self.metrics_listen))?;
         // Only when nothing can keep them from being shown.
-        let first_start = setup::first_start(&store, Clock::System.now())?;
+        let first_start = setup::first_start(&store, clock.now())?;
         let address = format!("http://{}", listening.main.local_addr()?);
         let public_url = self.public_url.unwrap_or_else(|| address.clone());
         if let Some(first) = first_start {
@@ -105,7 +126,15 @@ impl Serve {
         if let Some(metrics) = &listening.metrics {
             println!("metrics on http://{}/metrics", metrics.local_addr()?);
         }
-        let app = start(store, public_url, self.anonymous)?;
+        let app = App::start(store, Options { public_url, anonymous: self.anonymous, clock, webhooks })?;
+        match app.check_webhook_key() {
+            Ok(()) => {}
+            Err(error @ KeyError::NotNamed) => return Err(error.into()),
+            // What is due waits and is tried again: everything else works.
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "webhooks cannot be signed");
+            }
+        }
         let options = casebook_server::Options {
             limits: Limits::default(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
@@ -121,11 +150,6 @@ impl Serve {
         drop(app);
         served
     }
-}
-
-/// Takes a store into service under the system's clock.
-pub(crate) fn start(store: Store, public_url: String, anonymous: Anonymous) -> Result<Arc<App>, Failure> {
-    Ok(App::start(store, Options { public_url, anonymous, clock: Clock::System })?)
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses how much.

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::database::{self, Database, now};
+use crate::webhook;
 use casebook_app::detection;
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::mark::Mark;
@@ -56,10 +57,10 @@ impl TestCommand {
 
 impl MarkArguments {
     fn run(self, mark: Mark) -> Result<(), Failure> {
-        let store = self.database.open()?;
+        let (store, webhooks) = self.database.webhooks(&webhook::settings())?;
         let suite = database::suite(&store, &self.suite)?;
         let test = find(&store, suite.id, &self.class_name, &self.name)?;
-        store.write(|db| detection::mark(db, suite.id, test, mark, now()))?;
+        store.write(|db| detection::mark(db, &webhooks, suite.id, test, mark, now()))?;
         let said = match mark {
             Mark::Flaky => "flaky",
             Mark::NotFlaky => "not flaky",

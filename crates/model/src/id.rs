@@ -35,6 +35,10 @@ numbers! {
     TokenId;
     /// A user.
     UserId;
+    /// A webhook; unique over the whole installation.
+    WebhookId;
+    /// A delivery of an event to a webhook; unique over the whole installation.
+    DeliveryId;
 }
 
 /// One attempt of one test in one run.

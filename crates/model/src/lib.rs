@@ -34,6 +34,7 @@ pub mod machine;
 pub mod mark;
 pub mod measurement;
 pub mod policy;
+pub mod webhook;
 
 /// Defines an enum with a stable number (what the database holds) and a stable word (what people and programs read).
 ///

@@ -4,7 +4,7 @@
 //! how many runs or tests a suite has, and the bits that must be zero after decoding make a made-up id miss.
 
 use crate::closed_set;
-use crate::id::{ExecutionId, OrganizationId, RunId, SuiteId, TestId, UploadId};
+use crate::id::{DeliveryId, ExecutionId, OrganizationId, RunId, SuiteId, TestId, UploadId, WebhookId};
 use siphasher::sip::SipHasher24;
 use std::fmt::Write as _;
 use std::hash::Hasher as _;
@@ -24,6 +24,10 @@ closed_set! {
         Execution = 5, "execution";
         /// An upload.
         Upload = 6, "upload";
+        /// A webhook.
+        Webhook = 7, "webhook";
+        /// A delivery to a webhook.
+        Delivery = 8, "delivery";
     }
 }
 
@@ -42,6 +46,10 @@ pub enum Subject {
     Execution(SuiteId, ExecutionId),
     /// An upload to a suite.
     Upload(SuiteId, UploadId),
+    /// A webhook of a suite.
+    Webhook(SuiteId, WebhookId),
+    /// A delivery to a webhook of a suite.
+    Delivery(SuiteId, DeliveryId),
 }
 
 /// Half of the free bits of a UUID.
@@ -86,6 +94,8 @@ impl PublicIdKey {
             Subject::Run(suite, id) => (Kind::Run, suite.get(), id.get(), 0, 0),
             Subject::Test(suite, id) => (Kind::Test, suite.get(), id.get(), 0, 0),
             Subject::Upload(suite, id) => (Kind::Upload, suite.get(), id.get(), 0, 0),
+            Subject::Webhook(suite, id) => (Kind::Webhook, suite.get(), id.get(), 0, 0),
+            Subject::Delivery(suite, id) => (Kind::Delivery, suite.get(), id.get(), 0, 0),
             Subject::Execution(suite, e) => {
                 (Kind::Execution, suite.get(), e.run.get(), e.test.get(), e.attempt)
             }
@@ -117,6 +127,8 @@ impl PublicIdKey {
             Kind::Run => Subject::Run(suite, RunId(a)),
             Kind::Test => Subject::Test(suite, TestId(a)),
             Kind::Upload => Subject::Upload(suite, UploadId(a)),
+            Kind::Webhook => Subject::Webhook(suite, WebhookId(a)),
+            Kind::Delivery => Subject::Delivery(suite, DeliveryId(a)),
             Kind::Execution => {
                 Subject::Execution(suite, ExecutionId { run: RunId(a), test: TestId(b), attempt: c })
             }

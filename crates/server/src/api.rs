@@ -8,10 +8,11 @@ mod openapi;
 mod policy;
 mod tests;
 mod uploads;
+mod webhooks;
 
 use axum::Router;
 use axum::http::Method;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use casebook_app::App;
 use casebook_http::{Caller, Needs, Route, Routes};
 use casebook_model::suite::Suite;
@@ -52,6 +53,30 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Read, Method::GET, format!("{suite}/runs/{{run}}/failures"), get(failures::list))
         .with(Needs::Read, Method::GET, format!("{suite}/uploads"), get(uploads::list))
         .with(Needs::Read, Method::GET, format!("{suite}/uploads/{{upload}}"), get(uploads::find))
+        .with(Needs::Read, Method::GET, format!("{suite}/webhooks"), get(webhooks::list))
+        .with(Needs::Write, Method::POST, format!("{suite}/webhooks"), post(webhooks::create))
+        .with(Needs::Read, Method::GET, format!("{suite}/webhooks/{{webhook}}"), get(webhooks::find))
+        .with(Needs::Write, Method::PATCH, format!("{suite}/webhooks/{{webhook}}"), patch(webhooks::change))
+        .with(Needs::Write, Method::DELETE, format!("{suite}/webhooks/{{webhook}}"), delete(webhooks::remove))
+        .with(Needs::Write, Method::POST, format!("{suite}/webhooks/{{webhook}}/test"), post(webhooks::test))
+        .with(
+            Needs::Read,
+            Method::GET,
+            format!("{suite}/webhooks/{{webhook}}/deliveries"),
+            get(webhooks::deliveries),
+        )
+        .with(
+            Needs::Read,
+            Method::GET,
+            format!("{suite}/deliveries/{{delivery}}"),
+            get(webhooks::find_delivery),
+        )
+        .with(
+            Needs::Write,
+            Method::POST,
+            format!("{suite}/deliveries/{{delivery}}/redeliver"),
+            post(webhooks::redeliver),
+        )
 }
 
 const DEFAULT_LIMIT: i64 = 50;

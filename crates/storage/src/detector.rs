@@ -16,8 +16,10 @@ use casebook_model::rollup::{RollupChunk, chunk_of};
 use casebook_model::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 
-pub(crate) use episodes::RECENT_EPISODES;
-pub use episodes::{StoredEpisode, episodes, put_episode, recent_episodes};
+pub(crate) use episodes::{CHANGED_EPISODES, LATEST_EPISODES, RECENT_EPISODES};
+pub use episodes::{
+    StoredEpisode, changed_episodes, episodes, latest_episodes, put_episode, recent_episodes,
+};
 
 const VERSION: &str = "/* detector.version */ select version from detector_suite where suite_id = $1";
 const SUITE: &str =

@@ -2,7 +2,8 @@
 //!
 //! Statements are written for PostgreSQL. For SQLite: `$1` becomes `?1` (SQLite numbers `$1` by first appearance, not by its
 //! digits), `= any($2)` reads a JSON list, `= any($2::bytea[])` a JSON list of hexadecimal keys, `/*+ NAME */` behind a table
-//! names the index that SQLite would not find by itself, and `for update` goes away, because SQLite has one writer.
+//! names the index that SQLite would not find by itself, and `for update` goes away, with `skip locked`, because SQLite
+//! has one writer.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
@@ -36,7 +37,7 @@ fn translate(sql: &str) -> String {
         rest = inner.get(end + 1..).unwrap_or("");
     }
     out.push_str(rest);
-    let mut out = out.replace(" for update", "").replace('$', "?");
+    let mut out = out.replace(" for update skip locked", "").replace(" for update", "").replace('$', "?");
     while let Some(at) = out.find("/*+ ") {
         let Some(end) = out[at..].find(" */") else { break };
         let index = format!("indexed by {}", &out[at + "/*+ ".len()..at + end]);
@@ -57,6 +58,7 @@ mod tests {
             ),
             "/* t */ select a from t where b = ?2 and c in (select value from json_each(?1)) and k in (select unhex(value) from json_each(?3))"
         );
+        assert_eq!(for_sqlite("/* t */ select a from t for update skip locked"), "/* t */ select a from t");
         assert_eq!(
             for_sqlite("/* t */ select a from t /*+ t_by_a */ where b = $1"),
             "/* t */ select a from t indexed by t_by_a where b = ?1"

@@ -46,6 +46,8 @@ pub fn all() -> Vec<HotRead> {
         read(tests::BY_SPELLING, &[SUITE, KEY]),
         read(tests::NAMESAKES, &[SUITE, Value::Texts(&["t1", "t2"])]),
         read(detector::RECENT_EPISODES, &[SUITE, Value::Int(0)]),
+        read(detector::CHANGED_EPISODES, &[SUITE, Value::Int(1)]),
+        read(detector::LATEST_EPISODES, &[SUITE, FEW]),
         read(detector::OBSERVED_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),
     ]
 }

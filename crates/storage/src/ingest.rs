@@ -81,6 +81,8 @@ pub struct NewUpload {
     pub rejected: i64,
     /// Why.
     pub problems: Vec<Problem>,
+    /// Whether webhooks are told of what follows from it; history that is brought later concerns nobody any more.
+    pub notify: bool,
 }
 
 /// One result of an upload.
@@ -201,6 +203,10 @@ pub struct FoldStep<'a> {
     pub upload: UploadId,
     /// The upload's time.
     pub at: Timestamp,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// Whether webhooks are told of what follows from it.
+    pub notify: bool,
     /// Class of its branch.
     pub branch_class: BranchClass,
     /// Its branch.
@@ -337,6 +343,8 @@ fn record_taken(
             run: receipt.receipt.run,
             upload: receipt.receipt.upload,
             at: uploads[index].at,
+            received_at: uploads[index].received_at,
+            notify: uploads[index].notify,
             branch_class: uploads[index].branch_class,
             branch: uploads[index].attributes.branch.as_ref(),
             commit: uploads[index].attributes.commit.as_ref(),

@@ -22,8 +22,10 @@ pub mod tokens;
 pub mod users;
 
 pub mod catalog;
+pub mod deliveries;
 pub mod detector;
 pub mod dispositions;
+pub mod events;
 pub mod executions;
 pub mod failures;
 pub mod hot_reads;
@@ -41,8 +43,9 @@ pub mod selection;
 pub mod stream;
 pub mod tests;
 pub mod uploads;
+pub mod webhooks;
 
 pub use db::Db;
 pub use error::StorageError;
-pub use store::{DatabaseUrl, Engine, InvalidDatabaseUrl, Store};
+pub use store::{DatabaseUrl, Engine, Failure, InvalidDatabaseUrl, Store};
 pub use value::{Column, Row, Value};

@@ -7,7 +7,10 @@ use casebook_model::id::{SuiteId, TestId};
 use casebook_model::policy::RunCounts;
 use casebook_model::time::Timestamp;
 
-const VERSION: &str = "/* policies.version */ select policy_version from suite_counter where suite_id = $1";
+const VERSIONS: &str =
+    "/* policies.versions */ select policy_version, episode_version from suite_counter where suite_id = $1";
+const NEXT_EPISODE_VERSION: &str = "/* policies.next_episode_version */ update suite_counter set episode_version = episode_version + 1 \
+     where suite_id = $1 returning episode_version";
 const CHANGED: &str =
     "/* policies.changed */ update suite_counter set policy_version = policy_version + 1 where suite_id = $1";
 const OF_TESTS: &str =
@@ -24,16 +27,34 @@ const CLEAR_OF_TEST: &str =
     "/* policies.clear_of_test */ delete from test_policy where suite_id = $1 and test_id = $2";
 const CLEAR_OF_SUITE: &str = "/* policies.clear_of_suite */ delete from suite_policy where suite_id = $1";
 
-/// A number that goes up with everything that may change what clients are told: episodes that open, are announced or end,
-/// run counts, dispositions. None without such a suite.
+/// Numbers that go up with everything that may change what clients are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// With run counts and dispositions.
+    pub decisions: i64,
+    /// With episodes that open, are announced or end.
+    pub episodes: i64,
+}
+
+/// The versions of a suite; none without such a suite.
 ///
 /// # Errors
 /// The database fails.
-pub fn version(db: &mut Db<'_>, suite: SuiteId) -> Result<Option<i64>, StorageError> {
-    db.find(VERSION, values![suite.get()], |row| row.get(0))
+pub fn versions(db: &mut Db<'_>, suite: SuiteId) -> Result<Option<Versions>, StorageError> {
+    db.find(VERSIONS, values![suite.get()], |row| {
+        Ok(Versions { decisions: row.get(0)?, episodes: row.get(1)? })
+    })
 }
 
-/// Notes that what clients are told may have changed.
+/// The version for changes of episodes that clients are told of.
+///
+/// # Errors
+/// The database fails, or there is no such suite.
+pub fn next_episode_version(db: &mut Db<'_>, suite: SuiteId) -> Result<i64, StorageError> {
+    db.get(NEXT_EPISODE_VERSION, values![suite.get()], |row| row.get(0))
+}
+
+/// Notes that a decision about run counts or dispositions was made.
 ///
 /// # Errors
 /// The database fails.

@@ -4,6 +4,7 @@ use crate::db::Db;
 use crate::error::{StorageError, member};
 use crate::organizations::slug;
 use crate::value::{Row, values};
+use crate::{ingest, webhooks};
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::{
     Appearance, Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
@@ -207,6 +208,9 @@ pub fn of_check(
 /// # Errors
 /// The database fails.
 pub fn delete(db: &mut Db<'_>, id: SuiteId, home: SuiteId, now: Timestamp) -> Result<(), StorageError> {
+    // In the order in which uploads and deliveries take their locks.
+    ingest::lock_suite(db, id)?;
+    webhooks::lock_of_suite(db, id)?;
     for statement in
         [DELETE_TOKENS, DELETE_ALIASES, DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENTS, DELETE_WEBHOOKS]
     {

@@ -4,11 +4,13 @@
 
 mod database;
 mod http;
+mod receiver;
 mod server;
 mod upload;
 
 pub use database::{Engine, TestDatabase};
 pub use http::{Reply, Request, exchange};
+pub use receiver::{Answer, Received, WebhookReceiver};
 pub use server::{FirstStart, TestServer, run};
 pub use upload::{Form, Upload};
 

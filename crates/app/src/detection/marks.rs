@@ -2,6 +2,7 @@
 
 use super::{Cause, states, store, tick};
 use crate::App;
+use crate::webhooks::Webhooks;
 use casebook_analysis::detector::decide;
 use casebook_analysis::health::Rules;
 use casebook_analysis::lookup::{PassBase, Passes};
@@ -13,6 +14,7 @@ use casebook_model::time::Timestamp;
 use casebook_storage::detector::StoredSuite;
 use casebook_storage::{Db, StorageError, detector as stored, ingest, marks, suites};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 impl App {
     /// Marks a test of `suite`.
@@ -21,7 +23,11 @@ impl App {
     /// The database fails, or there is no such suite any more.
     pub async fn mark(&self, suite: SuiteId, test: TestId, said: Mark) -> Result<(), StorageError> {
         let now = self.now();
-        self.write(move |db| mark(db, suite, test, said, now)).await
+        let webhooks = Arc::clone(&self.webhooks);
+        let written = webhooks.outbox.written();
+        let marked = self.write(move |db| mark(db, &webhooks, suite, test, said, now)).await;
+        self.webhooks.outbox.wake(written);
+        marked
     }
 }
 
@@ -33,12 +39,13 @@ pub(super) const fn decision(mark: Mark) -> Decision {
     }
 }
 
-/// Marks a test of `suite` at `now`. Runs inside a transaction.
+/// Marks a test of `suite` at `now`, and tells webhooks what follows from it. Runs inside a transaction.
 ///
 /// # Errors
 /// The database fails, or there is no such suite.
 pub fn mark(
     db: &mut Db<'_>,
+    webhooks: &Webhooks,
     suite: SuiteId,
     test: TestId,
     mark: Mark,
@@ -48,7 +55,8 @@ pub fn mark(
     let attributes = suites::find_by_id(db, suite)?.ok_or(StorageError::NoSuchSuite)?.attributes;
     let rules = Rules { detection: attributes.sensitivity, resolve: attributes.resolve_rule };
     // What the clock has ended by now is told as the clock's doing.
-    tick::advance_test(db, suite, test, now, rules)?;
+    let outbox = &webhooks.outbox;
+    tick::advance_test(db, outbox, suite, test, now, rules)?;
 
     let found = stored::suite(db, suite)?;
     let StoredSuite { version, positions, body } = found.unwrap_or_default();
@@ -67,7 +75,8 @@ pub fn mark(
     let known = known.map(|(state, _)| state);
     let done = decide(&mut state, test, known, passes, decision(mark), now, rules);
     let bases = HashMap::from([(test, PassBase::at(state.clock(), cells))]);
-    store(db, &Cause { suite, at: now, upload: None, commit: None }, &done, &bases)?;
+    let cause = Cause { suite, at: now, upload: None, commit: None, now, notify: true };
+    store(db, outbox, &cause, &done, &bases)?;
     // Whoever holds the suite's states in memory sees by the version that they are no longer what is stored.
     let stored_suite = StoredSuite { version: version + 1, positions, body: state.to_bytes() };
     stored::put_suite(db, suite, &stored_suite)?;

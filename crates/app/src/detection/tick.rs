@@ -3,12 +3,14 @@
 
 use super::{states, stored_episode};
 use crate::App;
+use crate::webhooks::outbox::{Happening, Outbox};
 use casebook_analysis::detector::{Due, advance};
 use casebook_analysis::health::Rules;
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::time::Timestamp;
 use casebook_storage::detector::HealthChange;
 use casebook_storage::{Db, StorageError, detector as stored, ingest, policies, suites};
+use std::sync::Arc;
 
 /// Tests that are looked at in one transaction.
 const MOST: i64 = 200;
@@ -36,13 +38,16 @@ impl App {
                 }
             }
             for (suite, tests) in by_suite {
-                match self.write(move |db| advance_tests(db, suite, &tests, now)).await {
+                let outbox = Arc::clone(&self.webhooks.outbox);
+                let written = outbox.written();
+                match self.write(move |db| advance_tests(db, &outbox, suite, &tests, now)).await {
                     // It was deleted, and its states are still being cleared away.
                     Err(StorageError::NoSuchSuite) => {
                         self.write(move |db| stored::forget_due(db, suite)).await?;
                     }
                     other => other?,
                 }
+                self.webhooks.outbox.wake(written);
             }
         }
     }
@@ -50,6 +55,7 @@ impl App {
 
 fn advance_tests(
     db: &mut Db<'_>,
+    outbox: &Outbox,
     suite: SuiteId,
     tests: &[TestId],
     now: Timestamp,
@@ -58,13 +64,14 @@ fn advance_tests(
     let found = suites::find_by_id(db, suite)?.ok_or(StorageError::NoSuchSuite)?;
     let rules = Rules { detection: found.attributes.sensitivity, resolve: found.attributes.resolve_rule };
     for test in tests {
-        advance_test(db, suite, *test, now, rules)?;
+        advance_test(db, outbox, suite, *test, now, rules)?;
     }
     Ok(())
 }
 
 pub(super) fn advance_test(
     db: &mut Db<'_>,
+    outbox: &Outbox,
     suite: SuiteId,
     test: TestId,
     now: Timestamp,
@@ -86,8 +93,10 @@ pub(super) fn advance_test(
             stored::put_change(db, suite, test, HealthChange { at, from: before, to: after }, None)?;
         }
         if let Some(episode) = ended {
-            stored::put_episode(db, suite, test, &stored_episode(&episode), None)?;
-            policies::changed(db, suite)?;
+            let version = policies::next_episode_version(db, suite)?;
+            stored::put_episode(db, suite, test, &stored_episode(&episode), None, Some(version))?;
+            let (change, notify) = (episode, true);
+            outbox.tell(db, &Happening { suite, test, change, commit: None, now, notify })?;
         }
     }
     let changed = due.iter().rev().find(|due| due.before != due.after);

@@ -1,6 +1,6 @@
 //! Run counts by `aviator.md` 4.5: from the share of failing first attempts on commits where the test also passed.
 
-use super::Open;
+use super::list::Open;
 use casebook_analysis::rerun_policy::aviator_counts;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, TestId};
@@ -18,43 +18,53 @@ const MOST: usize = 200;
 /// How long counts are kept while there is no new evidence, in microseconds.
 const GOOD_FOR_US: i64 = 3_600 * 1_000_000;
 
+/// Tests that are counted for one answer; the others are estimated until their turn comes.
+const MOST_A_TIME: usize = 12;
+
 /// Counts, and what they were made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Measured {
+pub(super) struct Counted {
     pub(super) counts: RunCounts,
     last_evidence_at: Timestamp,
     at: Timestamp,
 }
 
-/// The counts of every open test; those of `old` are kept while they are good.
-pub(super) fn measure(
+/// Counts some of the tests that were not counted, or whose evidence or hour has changed since; those never counted first.
+pub(super) fn count(
     db: &mut Db<'_>,
     suite: SuiteId,
-    open: &HashMap<TestId, Open>,
+    open: &mut HashMap<TestId, Open>,
     now: Timestamp,
-    old: Option<&HashMap<TestId, Measured>>,
-) -> Result<HashMap<TestId, Measured>, StorageError> {
-    let mut measured = HashMap::with_capacity(open.len());
-    let mut commits = None;
-    for (test, open) in open {
-        let last_evidence_at = open.episode.last_evidence_at;
-        let known = old
-            .and_then(|old| old.get(test))
-            .filter(|known| known.last_evidence_at == last_evidence_at && now < known.at.plus(GOOD_FOR_US));
-        if let Some(known) = known {
-            measured.insert(*test, *known);
-            continue;
-        }
-        let commits = match &mut commits {
-            Some(commits) => commits,
-            none => none.insert(Commits::of(runs::newest_commits(db, suite, RUNS)?)),
-        };
-        let history = executions::history(db, suite, *test, RUNS)?;
-        let (max_runs, min_passes) = aviator_counts(share_of_failures(&history, commits));
-        let counts = RunCounts::new(max_runs.into(), min_passes.into()).unwrap_or(RunCounts::ONCE);
-        measured.insert(*test, Measured { counts, last_evidence_at, at: now });
+) -> Result<(), StorageError> {
+    let is_good = |open: &Open| {
+        open.counted.is_some_and(|counted| {
+            counted.last_evidence_at == open.episode.last_evidence_at && now < counted.at.plus(GOOD_FOR_US)
+        })
+    };
+    let mut wanted: Vec<(bool, TestId)> = open
+        .iter()
+        .filter(|(_, open)| !is_good(open))
+        .map(|(test, open)| (open.counted.is_some(), *test))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
     }
-    Ok(measured)
+    wanted.sort_unstable();
+    let commits = Commits::of(runs::newest_commits(db, suite, RUNS)?);
+    for (_, test) in wanted.into_iter().take(MOST_A_TIME) {
+        let Some(open) = open.get_mut(&test) else { continue };
+        let history = executions::history(db, suite, test, RUNS)?;
+        let counts = of_share(share_of_failures(&history, &commits));
+        let last_evidence_at = open.episode.last_evidence_at;
+        open.counted = Some(Counted { counts, last_evidence_at, at: now });
+    }
+    Ok(())
+}
+
+/// The counts for a test of whose first attempts that share fails.
+pub(super) fn of_share(q: f64) -> RunCounts {
+    let (max_runs, min_passes) = aviator_counts(q);
+    RunCounts::new(max_runs.into(), min_passes.into()).unwrap_or(RunCounts::ONCE)
 }
 
 /// Runs of one commit have the same number; a run without a commit stands alone.

@@ -95,6 +95,7 @@ pub fn assemble(
         repaired,
         rejected: rejected as i64,
         problems,
+        notify: true,
     }
 }
 

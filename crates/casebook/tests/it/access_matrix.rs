@@ -1,11 +1,13 @@
 //! Every address against every kind of credential, computed from the table of addresses (design, section 7).
 
-use crate::setup::{basic, program, start, text, token};
+use crate::setup::{basic, program, text, token};
 use casebook_server::{Needs, Route, surface};
 use casebook_testkit::{Form, Reply, TestDatabase, TestServer, Upload, both_engines};
 use serde_json::json;
 use std::net::Ipv4Addr;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
 
 both_engines!(
     every_credential_may_do_what_it_says_and_no_more,
@@ -137,10 +139,12 @@ struct Target {
     run: String,
     upload: String,
     test: String,
+    webhook: String,
+    delivery: String,
 }
 
 impl Target {
-    /// Makes a suite with a run and a test.
+    /// Makes a suite with a run, a test, and a webhook that nobody listens to.
     fn new(server: &TestServer, organization: &'static str, suite: &str) -> Self {
         let name = format!("{organization}/{suite}");
         let _ = server.succeed(&["suite", "create", &name]);
@@ -148,12 +152,18 @@ impl Target {
         let answer = Upload::new("k1").result("Cart", "a", "failed").send(server, &token).expect(202).json();
         let tests = format!("/v2/analytics/organizations/{organization}/suites/{suite}/tests");
         let tests = server.get(&tests).token(&token).send().expect(200).json();
+        let webhooks = format!("/api/casebook/v1/suites/{organization}/{suite}/webhooks");
+        let url = json!({ "url": "http://127.0.0.1:1/" });
+        let webhook = text(&server.post(&webhooks).token(&token).json(&url).send().expect(201).json(), "id");
+        let delivery = server.post(&format!("{webhooks}/{webhook}/test")).token(&token).send().expect(200);
         Self {
             organization,
             suite: suite.to_owned(),
             run: text(&answer, "run_id"),
             upload: text(&answer, "upload_id"),
             test: text(&tests[0], "id"),
+            webhook,
+            delivery: text(&delivery.json(), "id"),
         }
     }
 
@@ -164,6 +174,7 @@ impl Target {
         let path = path.replace("{resource}", "memory").replace("{number}", "3");
         let names = ["prefix", "context", "session", "item", "kind", "scm", "component", "pipeline", "build"];
         let path = names.iter().fold(path, |path, name| path.replace(&format!("{{{name}}}"), "a%2Fb"));
+        let path = path.replace("{webhook}", &self.webhook).replace("{delivery}", &self.delivery);
         assert!(!path.contains('{'), "the matrix does not know every part of {}", route.path);
         path
     }
@@ -176,7 +187,8 @@ impl Target {
             ("nothing", self.suite.as_str())
         };
         let (run, upload, test) = (self.run.clone(), self.upload.clone(), self.test.clone());
-        Self { organization, suite: suite.to_owned(), run, upload, test }.path(route)
+        let (webhook, delivery) = (self.webhook.clone(), self.delivery.clone());
+        Self { organization, suite: suite.to_owned(), run, upload, test, webhook, delivery }.path(route)
     }
 }
 
@@ -252,8 +264,16 @@ fn assert_fits(reply: &Reply, answer: Answer, what: &str) {
     }
 }
 
+/// A server that takes webhooks which nobody listens to.
+fn serve(database: &TestDatabase, more: &[&str]) -> TestServer {
+    static KEYS: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+    let key_file = KEYS.path().join(database.url().rsplit('/').next().unwrap());
+    let arguments = ["--allow-private-webhooks", "--secret-key-file", key_file.to_str().unwrap()];
+    TestServer::start_with(program(), database, &[&arguments, more].concat())
+}
+
 fn every_credential_may_do_what_it_says_and_no_more(database: &TestDatabase) {
-    let server = TestServer::start_with(program(), database, &["--trusted-proxy", "127.0.0.1"]);
+    let server = serve(database, &["--trusted-proxy", "127.0.0.1"]);
     let target = Target::new(&server, "acme", "cart");
     let visitors = visitors(&server);
     for (number, visitor) in visitors.iter().enumerate() {
@@ -286,12 +306,15 @@ fn every_credential_may_do_what_it_says_and_no_more(database: &TestDatabase) {
 
 /// What is open without a credential in suite `default/default`, by the table.
 fn anonymous_visits(database: &TestDatabase, word: &str) {
-    let server = TestServer::start_with(program(), database, &["--anonymous", word]);
+    let server = serve(database, &["--anonymous", word]);
     let home = Target::new(&server, "default", "default");
     let elsewhere = Target::new(&server, "acme", "cart");
     for route in surface() {
         let what = format!("--anonymous {word}, {} {}", route.method, route.path);
         let open = match route.needs {
+            // What is told to whom is nobody's business without a name.
+            Needs::Read if route.path.contains("{webhook}") || route.path.contains("{delivery}") => false,
+            Needs::Read if route.path.ends_with("/webhooks") => false,
             Needs::Nothing | Needs::Any | Needs::Read => true,
             // Records may be made, the file of owners not replaced.
             Needs::Upload => word == "write" && route.path != "/v1/test-ownerships",
@@ -323,7 +346,7 @@ fn writing_without_a_credential_opens_one_suite(database: &TestDatabase) {
 }
 
 fn other_methods_are_405(database: &TestDatabase) {
-    let server = start(database);
+    let server = serve(database, &[]);
     let target = Target::new(&server, "acme", "cart");
     let admin = token(&server, &["--org", "acme", "--scope", "admin"]);
     let routes: Vec<Route> = surface().collect();

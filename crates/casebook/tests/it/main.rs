@@ -7,6 +7,7 @@ mod collectors;
 mod endpoint;
 mod model;
 mod setup;
+mod webhook_setup;
 
 mod access;
 mod access_matrix;
@@ -43,4 +44,9 @@ mod tests_list;
 mod upload_command;
 mod upload_contract;
 mod upload_limits;
+mod webhook_commands;
+mod webhook_docs;
+mod webhook_imports;
+mod webhook_retries;
+mod webhooks;
 mod wrong_passwords;

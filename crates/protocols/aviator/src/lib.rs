@@ -1,4 +1,5 @@
-//! Aviator FlakyBot: the flaky tests of a check, the list of tests to rerun, and report uploads.
+//! Aviator FlakyBot: the flaky tests of a check, the list of tests to rerun, report uploads, and
+//! bodies of webhooks.
 //!
 //! Its clients decode whatever comes without looking at the status, so every answer of these addresses is a JSON object.
 
@@ -9,6 +10,7 @@ mod question;
 mod rerun_list;
 mod time;
 mod uploads;
+pub mod webhook;
 
 use axum::Router;
 use axum::extract::FromRef;

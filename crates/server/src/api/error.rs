@@ -18,6 +18,8 @@ pub(crate) enum ApiError {
     TooLarge(String),
     /// 500; the cause is logged, never shown.
     Unwritable(serde_json::Error),
+    /// 503.
+    Unavailable(&'static str),
     /// As access says.
     Denied(Denied),
     /// 500; the cause is logged, never shown.
@@ -49,6 +51,7 @@ impl IntoResponse for ApiError {
                 tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written");
                 (StatusCode::INTERNAL_SERVER_ERROR, "the server could not write its answer".to_owned())
             }
+            Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, detail.to_owned()),
             Self::Denied(denied) => {
                 let status = match denied {
                     Denied::Unknown => StatusCode::UNAUTHORIZED,

@@ -1,4 +1,4 @@
-//! What an address says, with refusals as problem documents.
+//! What an address and a body say, with refusals as problem documents.
 
 use super::error::ApiError;
 use axum::body::Body;

@@ -1,6 +1,6 @@
 //! The description of our own API (OpenAPI 3.1).
 
-use super::{failures, marks, policy, tests, uploads};
+use super::{failures, marks, policy, tests, uploads, webhooks};
 use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
@@ -25,7 +25,9 @@ pub(crate) struct SuitePath {
     ),
     paths(
         tests::list, tests::find, marks::create, policy::find, policy::find_of_suite, policy::set_of_suite,
-        policy::clear_of_suite, policy::set_of_test, policy::clear_of_test, failures::list, uploads::list, uploads::find
+        policy::clear_of_suite, policy::set_of_test, policy::clear_of_test, failures::list, uploads::list, uploads::find,
+        webhooks::list, webhooks::create, webhooks::find, webhooks::change, webhooks::remove, webhooks::test,
+        webhooks::deliveries, webhooks::find_delivery, webhooks::redeliver
     ),
     modifiers(&Credentials),
     security(("token" = []), ("basic" = [])),

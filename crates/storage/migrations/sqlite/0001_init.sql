@@ -67,7 +67,7 @@ create table user_account (
 ) strict;
 
 create table webhook (
-    webhook_id integer primary key,
+    webhook_id integer primary key autoincrement,
     suite_id integer not null references suite (suite_id),
     url text not null,
     events text not null,
@@ -76,27 +76,34 @@ create table webhook (
     paused_at integer,
     failing_since integer
 ) strict;
+create index webhook_by_suite on webhook (suite_id);
 
 create table event (
-    event_id integer primary key,
+    event_id integer primary key autoincrement,
     suite_id integer not null,
     test_id integer,
+    episode integer,
     kind integer not null,
-    at integer not null
+    at integer not null,
+    notified integer not null
 ) strict;
+create unique index event_once on event (suite_id, test_id, episode, kind);
 
 create table delivery (
-    delivery_id integer primary key,
+    delivery_id integer primary key autoincrement,
     event_id integer not null references event (event_id),
     webhook_id integer not null references webhook (webhook_id),
     body blob not null,
     state integer not null,
     attempts integer not null default 0,
+    most_attempts integer not null,
     next_attempt_at integer,
     lease_token blob,
     lease_until integer
 ) strict;
-create index delivery_due on delivery (state, next_attempt_at);
+create index delivery_due on delivery (webhook_id, next_attempt_at) where state = 1;
+create index delivery_by_webhook on delivery (webhook_id, delivery_id);
+create index delivery_by_event on delivery (event_id);
 
 create table delivery_attempt (
     delivery_id integer not null references delivery (delivery_id),
@@ -132,7 +139,8 @@ create table suite_counter (
     catalog_version integer not null default 0,
     runs_kept integer not null default 0,
     past_changes integer not null default 0,
-    policy_version integer not null default 0
+    policy_version integer not null default 0,
+    episode_version integer not null default 0
 ) strict, without rowid;
 
 create table test (
@@ -443,9 +451,11 @@ create table episode (
     last_evidence_at integer not null,
     ended_at integer,
     ended_by integer,
+    version integer not null,
     primary key (suite_id, test_id, number)
 ) strict, without rowid;
 create index episode_by_evidence on episode (suite_id, last_evidence_at);
+create index episode_by_version on episode (suite_id, version);
 
 create table health_change (
     suite_id integer not null,

@@ -98,6 +98,7 @@ impl Builder {
             repaired: 0,
             rejected: 0,
             problems: Vec::new(),
+            notify: true,
         })
     }
 

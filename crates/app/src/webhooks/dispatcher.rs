@@ -1,0 +1,259 @@
+//! Sends what is due: claim, commit, send, record. Every server runs one; leases keep them out of each other's way.
+
+use super::client::{Message, Outcome};
+use super::retry_schedule::{self, PATIENCE};
+use super::{Webhooks, secret::KeyError};
+use crate::background::stopped;
+use crate::{on_waiting_thread, secrets};
+use casebook_model::id::WebhookId;
+use casebook_model::time::Timestamp;
+use casebook_model::webhook::{DeliveryAttempt, DeliveryState, EventKind};
+use casebook_storage::deliveries::{self, Claimed, LeaseToken};
+use casebook_storage::{StorageError, webhooks};
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Deliveries that one server sends at a time.
+const MOST_IN_FLIGHT: usize = 32;
+
+/// Deliveries of them to one webhook: a slow receiver holds up nobody but itself.
+const MOST_TO_ONE: usize = 4;
+
+/// How long a claim outlives the longest attempt. After it another server takes the delivery over.
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
+/// The longest time between two looks for what is due, and the shortest after a look that found nothing it could claim.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Deliveries being sent, by webhook.
+#[derive(Debug, Clone, Default)]
+struct Flight {
+    total: usize,
+    by_webhook: HashMap<WebhookId, usize>,
+}
+
+impl Flight {
+    fn start(&mut self, webhook: WebhookId) {
+        self.total += 1;
+        *self.by_webhook.entry(webhook).or_default() += 1;
+    }
+
+    fn land(&mut self, webhook: WebhookId) {
+        self.total -= 1;
+        if let Some(left) = self.by_webhook.get_mut(&webhook) {
+            *left -= 1;
+            if *left == 0 {
+                self.by_webhook.remove(&webhook);
+            }
+        }
+    }
+
+    fn room_for(&self, webhook: WebhookId) -> usize {
+        let taken = self.by_webhook.get(&webhook).copied().unwrap_or(0);
+        (MOST_IN_FLIGHT - self.total).min(MOST_TO_ONE - taken)
+    }
+
+    fn busy(&self) -> Vec<WebhookId> {
+        self.by_webhook.keys().copied().filter(|webhook| self.room_for(*webhook) == 0).collect()
+    }
+}
+
+/// Says that an attempt has ended, also when it panics.
+struct Landing(WebhookId, mpsc::UnboundedSender<WebhookId>);
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        // Nobody listens only when the server has stopped.
+        let _ = self.1.send(self.0);
+    }
+}
+
+/// Sends until `shutdown` says stop; what is on its way then is finished.
+pub(crate) async fn run(webhooks: Arc<Webhooks>, mut shutdown: watch::Receiver<bool>) {
+    let (done, mut landed) = mpsc::unbounded_channel();
+    let mut flight = Flight::default();
+    while !*shutdown.borrow() {
+        let (claiming, known) = (Arc::clone(&webhooks), flight.clone());
+        let looked = on_waiting_thread(move || claiming.claim(known)).await;
+        let (claimed, wait) = looked.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "deliveries that are due were not claimed"
+            );
+            (Vec::new(), LONGEST_WAIT)
+        });
+        for (claimed, token) in claimed {
+            flight.start(claimed.webhook);
+            send(Arc::clone(&webhooks), claimed, token, done.clone());
+        }
+        tokio::select! {
+            Some(webhook) = landed.recv() => flight.land(webhook),
+            _ = tokio::time::timeout(wait, webhooks.outbox.due.notified()) => {}
+            () = stopped(&mut shutdown) => {}
+        }
+        while let Ok(webhook) = landed.try_recv() {
+            flight.land(webhook);
+        }
+    }
+    while flight.total > 0 {
+        let Some(webhook) = landed.recv().await else { return };
+        flight.land(webhook);
+    }
+}
+
+/// Sends on a thread of its own: it waits for the network, and must not keep those from work that wait for the database.
+fn send(
+    webhooks: Arc<Webhooks>,
+    claimed: Claimed,
+    token: LeaseToken,
+    done: mpsc::UnboundedSender<WebhookId>,
+) {
+    let landing = Landing(claimed.webhook, done);
+    let work = move || {
+        let _landing = landing;
+        if let Err(error) = webhooks.attempt(&claimed, &token) {
+            let delivery = webhooks.delivery_id(claimed.suite, claimed.id);
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                delivery,
+                "an attempt was not recorded"
+            );
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("casebook-webhook".to_owned()).spawn(work) {
+        // The claim ends by itself.
+        tracing::error!(error = &error as &dyn std::error::Error, "there is no thread for a delivery");
+    }
+}
+
+impl Webhooks {
+    /// Claims what is due as far as there is room, and says how long to wait for what is due next.
+    fn claim(&self, mut flight: Flight) -> Result<(Vec<(Claimed, LeaseToken)>, Duration), StorageError> {
+        let now = self.clock.now();
+        let mut all = Vec::new();
+        if flight.total == MOST_IN_FLIGHT {
+            return Ok((all, LONGEST_WAIT));
+        }
+        let (busy, most) = (flight.busy(), MOST_IN_FLIGHT as i64);
+        for webhook in self.store.read(|db| deliveries::waiting(db, now, &busy, most))? {
+            let room = flight.room_for(webhook) as i64;
+            if room == 0 {
+                break;
+            }
+            let (token, until) = self.lease(now);
+            let claimed = self.store.write(|db| deliveries::claim(db, webhook, now, room, &token, until))?;
+            for claimed in claimed {
+                flight.start(webhook);
+                all.push((claimed, token));
+            }
+        }
+        let busy = flight.busy();
+        let wait = match self.store.read(|db| deliveries::next_due(db, &busy))? {
+            Some(_) if flight.total == MOST_IN_FLIGHT => LONGEST_WAIT,
+            Some(next) => {
+                let wait = next.as_microseconds().saturating_sub(now.as_microseconds());
+                let shortest = if all.is_empty() { SHORTEST_WAIT } else { Duration::ZERO };
+                Duration::from_micros(wait.max(0).unsigned_abs()).clamp(shortest, LONGEST_WAIT)
+            }
+            None => LONGEST_WAIT,
+        };
+        Ok((all, wait))
+    }
+
+    /// Sends a claimed delivery once, and records what came of it.
+    ///
+    /// # Errors
+    /// The database fails: then the delivery is sent again when its claim has ended.
+    pub(super) fn attempt(&self, claimed: &Claimed, token: &LeaseToken) -> Result<(), StorageError> {
+        let at = self.clock.now();
+        let id = self.delivery_id(claimed.suite, claimed.id);
+        let outcome = match self.keys.open(&self.store, claimed.webhook, &claimed.secret) {
+            Ok(secret) => {
+                let Claimed { url, body, .. } = claimed;
+                self.client.send(&Message { url, id: &id, at, secret: &secret, body })
+            }
+            Err(KeyError::Storage(error)) => return Err(error),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    delivery = id,
+                    "a webhook's secret cannot be read"
+                );
+                let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+                Outcome::not_sent(format!("{error}{cause}"))
+            }
+        };
+        self.record(claimed, token, at, outcome, &id)
+    }
+
+    fn record(
+        &self,
+        claimed: &Claimed,
+        token: &LeaseToken,
+        at: Timestamp,
+        outcome: Outcome,
+        id: &str,
+    ) -> Result<(), StorageError> {
+        let now = self.clock.now();
+        let [chance] = secrets::random::<1>();
+        let Outcome { status, error, duration_us } = outcome;
+        let attempt = DeliveryAttempt { number: claimed.attempts + 1, at, status, error, duration_us };
+        let failed = attempt.error.is_some();
+        let recorded = self.store.write(|db| {
+            // Removed meanwhile: nobody is interested any more.
+            let Some(mut webhook) = webhooks::lock(db, claimed.webhook)? else { return Ok(None) };
+            let Some(left) = deliveries::attempts_left(db, claimed.id, token)? else { return Ok(None) };
+            let wait = retry_schedule::wait(left - 1, chance).filter(|_| failed);
+            let next = wait.map(|wait| now.plus(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)));
+            let state = match (failed, next) {
+                (false, _) => DeliveryState::Delivered,
+                (true, Some(_)) => DeliveryState::Pending,
+                (true, None) => DeliveryState::Failed,
+            };
+            deliveries::finish(db, claimed.id, state, next, &attempt)?;
+            if claimed.event == EventKind::Test {
+                return Ok(Some((state, false)));
+            }
+            let before = webhook.clone();
+            webhook.failing_since = webhook.failing_since.or(Some(at)).filter(|_| failed);
+            let patience = i64::try_from(PATIENCE.as_micros()).unwrap_or(i64::MAX);
+            let is_late = webhook.failing_since.is_some_and(|since| since.plus(patience) <= now);
+            // Only a delivery that was tried as often as any is counts: one failure after a quiet week says little.
+            let paused = state == DeliveryState::Failed && is_late && webhook.paused_at.is_none();
+            if paused {
+                webhook.paused_at = Some(now);
+            }
+            if webhook != before {
+                webhooks::update(db, &webhook)?;
+            }
+            Ok::<_, StorageError>(Some((state, paused)))
+        })?;
+        let reason = attempt.error.as_deref().unwrap_or_default();
+        match recorded {
+            None => tracing::info!(delivery = id, "an attempt came too late and is not recorded"),
+            Some((DeliveryState::Failed, paused)) => {
+                tracing::warn!(
+                    delivery = id,
+                    reason,
+                    "a delivery was given up: it can be sent again by hand"
+                );
+                if paused {
+                    let webhook = self.webhook_id_of(claimed);
+                    tracing::warn!(
+                        webhook,
+                        "a webhook has failed for 3 days and is paused: resume it when it works"
+                    );
+                }
+            }
+            Some((DeliveryState::Pending, _)) => {
+                tracing::info!(delivery = id, reason, "a delivery failed and is tried again later");
+            }
+            Some((DeliveryState::Delivered, _)) => {}
+        }
+        Ok(())
+    }
+}
