@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod passwords;
 pub mod reruns;
+pub mod resources;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
@@ -33,6 +34,7 @@ use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
 use reruns::RerunLists;
+use resources::Follower;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use webhooks::Webhooks;
@@ -80,6 +82,7 @@ pub struct App {
     windows: Windows,
     webhooks: Arc<Webhooks>,
     rerun_lists: RerunLists,
+    follower: Follower,
     options: Options,
 }
 
@@ -115,6 +118,7 @@ impl App {
             windows: Windows::default(),
             webhooks: Arc::new(webhooks),
             rerun_lists: RerunLists::default(),
+            follower: Follower::new(secrets::random()),
             options,
         }))
     }

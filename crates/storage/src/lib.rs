@@ -15,6 +15,7 @@ mod store;
 
 pub mod aliases;
 pub mod installation;
+pub mod leases;
 pub mod organizations;
 pub mod ownership;
 pub mod suites;
@@ -37,6 +38,7 @@ pub mod page;
 pub mod policies;
 pub mod pymon;
 pub mod removals;
+pub mod resources;
 pub mod rollups;
 pub mod runs;
 pub mod selection;
