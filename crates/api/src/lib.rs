@@ -6,6 +6,7 @@ mod failure;
 mod page;
 mod policy;
 mod problem;
+mod resources;
 mod test;
 mod upload;
 mod webhook;
@@ -14,6 +15,7 @@ pub use failure::{Failure, Judgement};
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;
+pub use resources::{ResourceBaseline, ResourceValue, Shift, ShiftRun, TestResources};
 pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};
 pub use webhook::{

@@ -36,6 +36,7 @@ mod rate_limits;
 mod replay;
 mod replay_buildkite;
 mod replay_junit;
+mod resources;
 mod rest;
 mod runs;
 mod suites;
