@@ -33,7 +33,22 @@ const VENVS: &[Venv] = &[
         variable: "CASEBOOK_TEST_MONITOR",
         requirements: include_str!("../clients/monitor.txt"),
     },
+    Venv {
+        name: "avocado",
+        variable: "CASEBOOK_TEST_AVOCADO",
+        requirements: include_str!("../clients/avocado.txt"),
+    },
+    // The last release that came with clients of Avocado Server.
+    Venv {
+        name: "avocado-69",
+        variable: "CASEBOOK_TEST_AVOCADO_69",
+        requirements: include_str!("../clients/avocado-69.txt"),
+    },
 ];
+
+/// Packages of which tests run programs that their installation leaves out: the source goes into the folder `source`.
+const SOURCES: &[(&str, &str)] = &[("avocado-69", "avocado-framework==69.0")];
+
 const NODE_PACKAGE: &str = include_str!("../clients/package.json");
 
 /// Written last, so that a half-made folder is recognized and made again.
@@ -160,7 +175,25 @@ fn make_venv(venv: &Venv, folder: &Path) -> Result<()> {
     pip.arg("--requirement");
     command::run(pip.arg(requirements)).with_context(|| {
         format!("the Python packages of xtask/clients/{}.txt could not be installed", venv.name)
-    })
+    })?;
+    for (_, package) in SOURCES.iter().filter(|(name, _)| *name == venv.name) {
+        unpack_source(package, folder).with_context(|| format!("no source of {package} could be had"))?;
+    }
+    Ok(())
+}
+
+fn unpack_source(package: &str, folder: &Path) -> Result<()> {
+    let source = folder.join("source");
+    let mut pip = Command::new(python_in(folder));
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    command::run(pip.args(["--no-binary", ":all:", package, "--dest"]).arg(&source))?;
+    for entry in fs::read_dir(&source)? {
+        let mut unpack = Command::new("tar");
+        command::run(
+            unpack.arg("-xzf").arg(entry?.path()).arg("-C").arg(&source).arg("--strip-components=1"),
+        )?;
+    }
+    Ok(())
 }
 
 fn make_node(folder: &Path) -> Result<()> {

@@ -3,19 +3,21 @@
 //! Times are RFC 3339 in UTC with milliseconds. Ids are opaque. Members may be added; clients ignore what they do not know.
 
 mod failure;
+mod measurement;
 mod page;
 mod policy;
 mod problem;
-mod resources;
+mod shift;
 mod test;
 mod upload;
 mod webhook;
 
 pub use failure::{Failure, Judgement};
+pub use measurement::Measurement;
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;
-pub use resources::{ResourceBaseline, ResourceValue, Shift, ShiftRun, TestResources};
+pub use shift::{ResourceBaseline, ResourceValue, Shift, ShiftRun, TestBaselines};
 pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};
 pub use webhook::{

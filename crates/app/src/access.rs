@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::Suite;
 use casebook_model::token::{Reach, Scope};
-use casebook_storage::{StorageError, suites, tokens, users};
+use casebook_storage::{Db, StorageError, suites, tokens, users};
 use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -150,25 +150,20 @@ impl App {
             };
             return Ok(Access { scope, extent: Extent::Anonymous, branches: None });
         };
-        let app = Arc::clone(self);
-        on_waiting_thread(move || app.verify(&credential, address)).await
-    }
-
-    fn verify(&self, credential: &Credential, address: Option<IpAddr>) -> Result<Access, Denied> {
         let (text, user) = match credential {
             Credential::Token(text) => (text, None),
             Credential::Basic { user, password } => (password, Some(user)),
         };
-        let hash = secrets::token_hash(text);
-        let found = self.store.read(|db| {
+        let (hash, name) = (secrets::token_hash(&text), user.clone());
+        let found = self.look_up(move |db| {
             let token = tokens::find(db, &hash)?.filter(|(_, stored)| bool::from(stored.ct_eq(&hash)));
-            let user = match (&token, user) {
+            let user = match (&token, &name) {
                 (None, Some(name)) => users::find(db, name)?,
                 _ => None,
             };
-            Ok::<_, StorageError>((token, user))
-        })?;
-        match found {
+            Ok((token, user))
+        });
+        match found.await? {
             (Some((token, _)), _) => {
                 let extent = match token.reach {
                     Reach::Suite(suite) => Extent::Suite(suite),
@@ -177,17 +172,19 @@ impl App {
                 Ok(Access { scope: token.scope, extent, branches: token.branches })
             }
             (None, Some((user, stored))) => {
-                self.verify_password(user.name.as_str(), text, &stored, address)?;
+                let app = Arc::clone(self);
+                let name = user.name.as_str().to_owned();
+                on_waiting_thread(move || app.verify_password(&name, &text, &stored, address)).await?;
                 Ok(Access { scope: user.role.into(), extent: Extent::Everything(user.home), branches: None })
             }
             (None, None) => {
                 // A name that is not there counts like one that is, and says as little.
                 if let Some(name) = user {
                     let now = self.now();
-                    if !self.attempts.allow(name, address, now) {
+                    if !self.attempts.allow(&name, address, now) {
                         return Err(Denied::TooOften);
                     }
-                    self.attempts.failed(name, address, now);
+                    self.attempts.failed(&name, address, now);
                 }
                 Err(Denied::Unknown)
             }
@@ -239,13 +236,30 @@ impl App {
     /// Its organization has no suite `default`.
     pub async fn home_suite(&self, access: &Access) -> Result<Suite, Denied> {
         let extent = access.extent;
-        self.read(move |db| match extent {
-            Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
-            Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
-            Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
-        })
-        .await?
-        .ok_or(Denied::NoDefaultSuite)
+        self.look_up(move |db| home(db, extent)).await?.ok_or(Denied::NoDefaultSuite)
+    }
+
+    /// [`Self::authenticate`] and [`Self::home_suite`], for which an organization without a suite `default` is no error yet.
+    ///
+    /// # Errors
+    /// Those of the first.
+    pub async fn authenticate_at_home(
+        self: &Arc<Self>,
+        credential: Credential,
+        address: Option<IpAddr>,
+    ) -> Result<(Access, Option<Suite>), Denied> {
+        let access = self.authenticate(Some(credential), address).await?;
+        let extent = access.extent;
+        let suite = self.look_up(move |db| home(db, extent)).await?;
+        Ok((access, suite))
+    }
+
+    /// Whether this access may read where it is at home.
+    ///
+    /// # Errors
+    /// It may only upload.
+    pub fn check_reading(&self, access: &Access) -> Result<(), Denied> {
+        access.check_read(self.options.anonymous)
     }
 
     /// The suites of an organization that this access may read, by slug; none looks like an organization that is not there.
@@ -271,12 +285,8 @@ impl App {
         suite: &str,
     ) -> Result<Suite, Denied> {
         let found = self.readable_suite(access, organization, suite).await?;
-        match access.extent {
-            // Changing what others see always needs a name.
-            Extent::Anonymous => Err(Denied::Unknown),
-            _ if access.scope.may_write() => Ok(found),
-            _ => Err(Denied::Scope(access.scope)),
-        }
+        access.check_write()?;
+        Ok(found)
     }
 
     /// The suite `organization/suite`, if this access may read it.
@@ -299,7 +309,7 @@ impl App {
     /// # Errors
     /// It may not, or there is none.
     pub async fn readable_suite_by_id(&self, access: &Access, suite: SuiteId) -> Result<Suite, Denied> {
-        let found = self.read(move |db| suites::find_by_id(db, suite)).await?;
+        let found = self.look_up(move |db| suites::find_by_id(db, suite)).await?;
         let found = found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)?;
         access.check_read(self.options.anonymous)?;
         Ok(found)
@@ -316,8 +326,17 @@ impl App {
         suite: &str,
     ) -> Result<Suite, Denied> {
         let (organization, suite) = (organization.to_owned(), suite.to_owned());
-        let found = self.read(move |db| suites::find(db, &organization, &suite)).await?;
+        let found = self.look_up(move |db| suites::find(db, &organization, &suite)).await?;
         found.filter(|suite| access.reaches(suite)).ok_or(Denied::NotFound)
+    }
+}
+
+/// The suite where an access of that extent is at home.
+fn home(db: &mut Db<'_>, extent: Extent) -> Result<Option<Suite>, StorageError> {
+    match extent {
+        Extent::Suite(id) | Extent::Everything(id) => suites::find_by_id(db, id),
+        Extent::Organization(organization) => suites::find_default(db, organization, DEFAULT_SLUG),
+        Extent::Anonymous => suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG),
     }
 }
 
@@ -354,6 +373,18 @@ impl Access {
     pub(crate) fn check_read(&self, anonymous: Anonymous) -> Result<(), Denied> {
         let open = self.extent == Extent::Anonymous && anonymous != Anonymous::None;
         if self.scope.may_read() || open { Ok(()) } else { Err(Denied::Scope(self.scope)) }
+    }
+
+    /// Whether this access may change what others see, which always needs a name.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_write(&self) -> Result<(), Denied> {
+        match self.extent {
+            Extent::Anonymous => Err(Denied::Unknown),
+            _ if self.scope.may_write() => Ok(()),
+            _ => Err(Denied::Scope(self.scope)),
+        }
     }
 
     /// Whether this access may see what concerns every suite.

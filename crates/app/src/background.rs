@@ -46,7 +46,10 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         }
     }
     if let Err(error) = app.stop_following().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the lease of the resource analysis was not given back");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the lease of the resource analysis was not given back"
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! Suites by repository and check, as CI providers name them, and the flaky tests of a suite as their users see them.
 
 use crate::App;
-use crate::access::{Access, Denied, Extent};
+use crate::access::{Access, Extent};
+use crate::reruns::RerunList;
 use crate::setup::DEFAULT_SLUG;
 use casebook_model::evidence::EpisodeEnd;
 use casebook_model::id::TestId;
@@ -11,6 +12,7 @@ use casebook_model::test::Identity;
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_storage::detector::StoredEpisode;
 use casebook_storage::{Db, StorageError, aliases, detector, suites, tests};
+use std::sync::Arc;
 
 /// Days after its latest evidence in which a flaky test is listed, whatever became of it (`aviator.md` 2.3).
 const LISTED_DAYS: i64 = 30;
@@ -31,14 +33,6 @@ pub struct FlakyTest {
 }
 
 impl App {
-    /// Whether this access may read anything at all.
-    ///
-    /// # Errors
-    /// It may only upload.
-    pub fn check_reader(&self, access: &Access) -> Result<(), Denied> {
-        access.check_read(self.options.anonymous)
-    }
-
     /// The suite of a repository and a check, each in any spelling their CI provider uses, among those that this access
     /// reaches.
     ///
@@ -50,30 +44,25 @@ impl App {
         repository: &str,
         check: &str,
     ) -> Result<Option<Suite>, StorageError> {
-        let Ok(repository) = RepositoryName::from_address(repository) else { return Ok(None) };
-        let (access, check) = (access.clone(), check.to_owned());
-        self.read(move |db| {
-            if let Extent::Organization(organization) = access.extent {
-                let suites = suites::of_repository(db, organization, &repository)?;
-                if let Some(suite) = of_check(db, suites, &check)? {
-                    return Ok(Some(suite));
-                }
-            }
-            let reached = reached(db, &access)?;
-            let exact = |suite: &&Suite| suite.attributes.repository.as_ref() == Some(&repository);
-            if let Some(suite) = of_check(db, reached.iter().filter(exact).cloned().collect(), &check)? {
-                return Ok(Some(suite));
-            }
-            // One client leaves every ".git" out, also in the middle (`aviator.md` 4.3).
-            let cut = repository.as_str().replace(".git", "");
-            let alike = |suite: &Suite| {
-                suite
-                    .attributes
-                    .repository
-                    .as_ref()
-                    .is_some_and(|own| own.as_str().replace(".git", "") == cut)
-            };
-            of_check(db, reached.into_iter().filter(alike).collect(), &check)
+        let (access, repository, check) = (access.clone(), repository.to_owned(), check.to_owned());
+        self.read(move |db| find(db, &access, &repository, &check)).await
+    }
+
+    /// What clients are told of the suite of a repository and a check, as [`Self::suite_of_check`] finds it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn rerun_list_of_check(
+        self: &Arc<Self>,
+        access: &Access,
+        repository: &str,
+        check: &str,
+    ) -> Result<Option<Arc<RerunList>>, StorageError> {
+        let (access, repository, check) = (access.clone(), repository.to_owned(), check.to_owned());
+        let (app, now) = (Arc::clone(self), self.now());
+        self.read(move |db| match find(db, &access, &repository, &check)? {
+            Some(suite) => app.rerun_lists.get(db, &suite, now).map(Some),
+            None => Ok(None),
         })
         .await
     }
@@ -171,6 +160,33 @@ impl App {
         })
         .await
     }
+}
+
+/// The suite of a repository and a check among those that the access reaches.
+fn find(
+    db: &mut Db<'_>,
+    access: &Access,
+    repository: &str,
+    check: &str,
+) -> Result<Option<Suite>, StorageError> {
+    let Ok(repository) = RepositoryName::from_address(repository) else { return Ok(None) };
+    if let Extent::Organization(organization) = access.extent {
+        let suites = suites::of_repository(db, organization, &repository)?;
+        if let Some(suite) = of_check(db, suites, check)? {
+            return Ok(Some(suite));
+        }
+    }
+    let reached = reached(db, access)?;
+    let exact = |suite: &&Suite| suite.attributes.repository.as_ref() == Some(&repository);
+    if let Some(suite) = of_check(db, reached.iter().filter(exact).cloned().collect(), check)? {
+        return Ok(Some(suite));
+    }
+    // One client leaves every ".git" out, also in the middle (`aviator.md` 4.3).
+    let cut = repository.as_str().replace(".git", "");
+    let alike = |suite: &Suite| {
+        suite.attributes.repository.as_ref().is_some_and(|own| own.as_str().replace(".git", "") == cut)
+    };
+    of_check(db, reached.into_iter().filter(alike).collect(), check)
 }
 
 /// The suites that an access reaches.

@@ -1,6 +1,7 @@
 //! What Casebook does, whoever asks: every protocol, page and command makes the same calls.
 
 pub mod access;
+pub mod avocado;
 pub mod checks;
 pub mod clock;
 pub mod detection;
@@ -14,6 +15,7 @@ pub mod resources;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
+pub mod shifts;
 pub mod suites;
 pub mod tests;
 pub mod uploads;
@@ -34,7 +36,7 @@ use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
 use reruns::RerunLists;
-use resources::Follower;
+use shifts::Follower;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use webhooks::Webhooks;
@@ -191,6 +193,22 @@ impl App {
     {
         let store = Arc::clone(&self.store);
         on_waiting_thread(move || store.read(work)).await
+    }
+
+    /// Like [`Self::read`] for a few indexed look-ups: at once if nothing has to be waited for, because a hop to another thread
+    /// costs more than they do.
+    ///
+    /// # Errors
+    /// What `work` failed with.
+    pub(crate) async fn look_up<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db<'_>) -> Result<T, StorageError> + Send + 'static,
+    {
+        match self.store.read_at_once(work) {
+            Ok(found) => found,
+            Err(work) => self.read(work).await,
+        }
     }
 
     /// Runs `work` in a durable transaction on a thread that may wait.

@@ -256,7 +256,6 @@ fn upload(
         received_at: now,
         at,
         digest: None,
-        notify: true,
         tags: Tags::default(),
         variants,
         results,
@@ -264,6 +263,7 @@ fn upload(
         repaired: 0,
         rejected: 0,
         problems: Vec::new(),
+        notify: true,
     }
 }
 
@@ -280,12 +280,7 @@ fn time_of(text: &str, now: Timestamp) -> Timestamp {
 }
 
 /// The execution that follows from a metric; none if it names no test.
-fn derived(
-    metric: &Metric,
-    at: Timestamp,
-    now: Timestamp,
-    variants: &mut Vec<Variant>,
-) -> Option<NewResult> {
+fn derived(metric: &Metric, at: Timestamp, now: Timestamp, variants: &mut Vec<Variant>) -> Option<NewResult> {
     let text = |word| {
         let mut text = metric.word(word).to_owned();
         cut_middle(&mut text, LONGEST_TEST_NAME);
@@ -340,7 +335,8 @@ const LONGEST_CONTEXT: usize = 200;
 
 /// The place among `variants` of the environment that a machine makes: peaks and times of different machines are never compared.
 fn variant(context: &str, variants: &mut Vec<Variant>) -> usize {
-    let tags: Tags = [(CONTEXT_TAG, context)].into_iter().filter(|(_, key)| key.len() <= LONGEST_CONTEXT).collect();
+    let tags: Tags =
+        [(CONTEXT_TAG, context)].into_iter().filter(|(_, key)| key.len() <= LONGEST_CONTEXT).collect();
     let variant = Variant::of(&tags, &Tags::default(), &[CONTEXT_TAG]);
     variants.iter().position(|known| *known == variant).unwrap_or_else(|| {
         variants.push(variant);

@@ -26,6 +26,12 @@ pub fn new_token() -> String {
     format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()))
 }
 
+/// Whether a text looks like a token of a server like this one.
+#[must_use]
+pub fn looks_like_token(text: &str) -> bool {
+    text.starts_with(TOKEN_PREFIX)
+}
+
 /// A new password for people to type once.
 #[must_use]
 pub fn new_password() -> String {

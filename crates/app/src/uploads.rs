@@ -28,7 +28,7 @@ pub use group_commit::NotRecorded;
 pub use reading::{Read, read, read_past};
 
 /// Bodies up to this size are read at once: that takes less time than a hop to another thread.
-const SMALL: usize = 16 * 1024;
+pub const SMALL: usize = 16 * 1024;
 
 /// What the sender says about the run and itself.
 #[derive(Debug, Clone, Default)]
@@ -164,8 +164,8 @@ impl App {
         Ok(Recorded { suite, receipt, rejected, problems })
     }
 
-    /// Runs `work` on a thread that may wait, few at a time.
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    /// Runs `work`, which takes a processor for a while, on a thread that may wait, few at a time: other requests go on meanwhile.
+    pub async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let _turn = self.reading.acquire().await;
         on_waiting_thread(work).await
     }

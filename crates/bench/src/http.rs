@@ -72,6 +72,17 @@ impl Connection {
         self.exchange(head, body, expected).map(|_| ())
     }
 
+    /// Sends JSON to `path`.
+    pub(crate) fn post_json(&mut self, path: &str, body: &[u8], expected: &str) -> Result<(), Failure> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.token,
+            body.len()
+        );
+        self.exchange(head, body, expected).map(|_| ())
+    }
+
     /// Asks for what is at `path`, and returns the length of the answer.
     pub(crate) fn get(&mut self, path: &str) -> Result<usize, Failure> {
         let head = format!(

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark speaks through its output")]
 
 mod answers;
+mod avocado;
 mod fixture;
 mod http;
 mod ingest;
@@ -37,6 +38,9 @@ struct Arguments {
     /// Measure the memory of the server alone
     #[arg(long)]
     memory: bool,
+    /// Measure Avocado's API alone
+    #[arg(long)]
+    avocado: bool,
     /// Measure pytest-monitor alone, with so many metrics for reading
     #[arg(long, value_name = "METRICS")]
     monitor: Option<usize>,
@@ -67,6 +71,10 @@ fn main() -> ExitCode {
 }
 
 fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.avocado {
+        println!("== {engine:?}: Avocado's API, durable");
+        return avocado::measure(engine, arguments.singles);
+    }
     let shape = Shape { uploads: arguments.uploads, shards: arguments.shards };
     let (tests, runs) = (shape.shards * fixture::TESTS, shape.uploads.div_ceil(shape.shards));
     println!(
@@ -75,6 +83,8 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
     );
     if let Some(metrics) = arguments.monitor {
         measurements::singles(&Setting::new(engine)?, arguments.singles)?;
+        let results = http::singles(&Setting::new(engine)?, arguments.singles)?;
+        println!("  single results beside that   {results:>10.0} requests/s");
         return measurements::answers(&Setting::new(engine)?, metrics);
     }
     if arguments.memory {

@@ -125,7 +125,7 @@ pub(crate) fn answers(setting: &Setting, count: usize) -> Result<(), Failure> {
         ("a variant", "/variants/test_case_7[param,%203]/metrics".to_owned()),
         (
             "a variant in the dense component",
-            "/components/dense/variants/test_case_7[param,%203]/metrics".to_owned(),
+            "/components/dense/variants/test_case_0[param,%200]/metrics".to_owned(),
         ),
         ("count of all", "/metrics/count".to_owned()),
         ("count of a session", format!("/sessions/{key}/metrics/count")),

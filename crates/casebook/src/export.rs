@@ -1,10 +1,14 @@
 //! `casebook export`: the executions of a suite, in the form that `casebook replay` takes, or as a table.
 
+mod metrics;
+
 use crate::Failure;
 use crate::database::{self, Database};
 use casebook_app::detection::{self, Exported, ExportedMark, Item};
 use casebook_model::key::hex;
+use casebook_model::measurement::MetricWord;
 use casebook_model::suite::SuiteName;
+use casebook_storage::monitor::metrics::Selection;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::io::{self, BufWriter, Write};
@@ -20,6 +24,21 @@ pub(crate) struct Export {
     /// How to write it
     #[arg(long, value_enum, default_value_t = Form::Ndjson, env = "CASEBOOK_FORMAT")]
     format: Form,
+    /// Write pytest-monitor's metrics instead
+    #[arg(long, env = "CASEBOOK_METRICS")]
+    metrics: bool,
+    /// Of the metrics, only those of this session
+    #[arg(
+        long,
+        value_name = "SESSION_H",
+        requires = "metrics",
+        conflicts_with = "item",
+        env = "CASEBOOK_SESSION"
+    )]
+    session: Option<String>,
+    /// Of the metrics, only those of this test, named without its parameters
+    #[arg(long, value_name = "NAME", requires = "metrics", env = "CASEBOOK_ITEM")]
+    item: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -38,6 +57,15 @@ impl Export {
         let store = self.database.open()?;
         let suite = database::suite(&store, &self.suite)?;
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        if self.metrics {
+            let selection = match (self.session, self.item) {
+                (Some(session), _) => Selection::Word(MetricWord::Session, session),
+                (None, Some(item)) => Selection::Word(MetricWord::Item, item),
+                (None, None) => Selection::All,
+            };
+            metrics::write(&store, &suite, &selection, self.format, &mut out)?;
+            return Ok(out.flush()?);
+        }
         if matches!(self.format, Form::Csv) {
             writeln!(out, "{COLUMNS}")?;
         }

@@ -1,14 +1,17 @@
 //! `casebook import`: history into the database directly. One file for each kind of source.
 
+mod avocado_server;
 mod monitor_server;
-mod pymon;
+pub(crate) mod pymon;
 mod reports;
 
 use crate::Failure;
 use crate::database::{self, Database};
-use crate::serve::{runtime, start};
+use crate::serve::runtime;
+use crate::webhook;
+use casebook_app::clock::Clock;
 use casebook_app::monitor::{Intake, Taken};
-use casebook_app::{Anonymous, App};
+use casebook_app::{Anonymous, App, Options};
 use casebook_formats::Format;
 use casebook_model::suite::{Suite, SuiteName};
 use casebook_uploader::files::{Found, ReportFile};
@@ -19,15 +22,16 @@ use tokio::runtime::Runtime;
 
 /// Bring history into the database, also while a server runs on it
 ///
-/// Takes pytest-monitor's files (.pymon), an old monitor-server by its address, and test reports in every format that upload
-/// knows: files, ZIP archives, folders and patterns. Reports are sorted by time: their own, else that of the file. Each is a
+/// Takes pytest-monitor's files (.pymon), an old monitor-server or Avocado Server by its address, and test reports in every
+/// format that upload knows: files, ZIP archives, folders and patterns. Reports are sorted by time: their own, else that of the file. Each is a
 /// run of its own unless --run-key joins them.
 ///
-/// Importing the same again adds nothing; of a file that has grown only what is new is taken. No events are sent. The exit
-/// code is 1 if anything could not be imported.
+/// Importing the same again adds nothing; of a file that has grown only what is new is taken. Webhooks are told nothing
+/// unless --notify says so. The exit code is 1 if anything could not be imported.
 #[derive(Args)]
 pub(crate) struct Import {
-    /// Files, folders, patterns such as 'history/**/*.xml', or the address of a monitor-server (http://HOST/api/v1)
+    /// Files, folders, patterns such as 'history/**/*.xml', or the address of a monitor-server (http://HOST/api/v1) or of an
+    /// Avocado Server (http://HOST:9405)
     #[arg(required = true, value_name = "PATH|URL")]
     sources: Vec<String>,
     #[command(flatten)]
@@ -50,6 +54,12 @@ pub(crate) struct Import {
     /// The format of all reports; without it, each shows its own
     #[arg(long, value_name = "FORMAT", env = "CASEBOOK_FORMAT", value_parser = crate::upload::format)]
     format: Option<Format>,
+    /// Tell webhooks what follows from the reports
+    #[arg(long, requires = "public_url", env = "CASEBOOK_NOTIFY")]
+    notify: bool,
+    /// Where people and programs reach the server, for what webhooks are told
+    #[arg(long, value_name = "URL", env = "CASEBOOK_PUBLIC_URL", value_parser = crate::serve::public_url)]
+    public_url: Option<String>,
     /// Tell only what goes wrong
     #[arg(long, env = "CASEBOOK_QUIET")]
     quiet: bool,
@@ -74,13 +84,27 @@ impl Import {
         let store = self.database.open()?;
         let suite = database::suite(&store, &self.suite)?;
         let runtime = runtime()?;
-        let app = start(store, String::new(), Anonymous::None)?;
+        let options = Options {
+            public_url: self.public_url.clone().unwrap_or_default(),
+            anonymous: Anonymous::None,
+            clock: Clock::System,
+            webhooks: webhook::settings(),
+        };
+        let app = App::start(store, options)?;
         let mut importing = Importing { app, suite, runtime, quiet: self.quiet, failures: 0 };
         let (urls, paths): (Vec<&String>, Vec<&String>) = self
             .sources
             .iter()
             .partition(|source| source.starts_with("http://") || source.starts_with("https://"));
         for url in urls {
+            if avocado_server::is_one(url) {
+                let name = avocado_server::shown(url);
+                match avocado_server::take(&mut importing, url, self.notify) {
+                    Ok(taken) => importing.say(&format!("{name}: {taken}")),
+                    Err(error) => importing.fail(&name, &crate::sentence(&*error)),
+                }
+                continue;
+            }
             let result = monitor_server::take(&mut importing, url);
             importing.tell(&monitor_server::shown(url), result);
         }

@@ -6,7 +6,7 @@ use crate::webhook::{self, Keys, Reach};
 use casebook_app::clock::Clock;
 use casebook_app::webhooks::{KeyError, Settings};
 use casebook_app::{Anonymous, App, Options, setup};
-use casebook_server::{Limits, MONITOR_PAGE_SIZE, RateLimits, TrustedProxies};
+use casebook_server::{Limits, MONITOR_PAGE_SIZE, RateLimits, TrustedProxies, Zone};
 use clap::Args;
 use ipnet::IpNet;
 use std::future::Future;
@@ -44,6 +44,9 @@ pub(crate) struct Serve {
     /// Requests a minute to the REST API for one token or user
     #[arg(long, value_name = "NUMBER", default_value_t = RateLimits::default().caller, env = "CASEBOOK_REST_LIMIT_USER")]
     rest_limit_user: u64,
+    /// Time zone of time stamps that Avocado's clients send without one
+    #[arg(long, value_name = "ZONE", default_value = Zone::DEFAULT, env = "CASEBOOK_AVOCADO_TIMEZONE")]
+    avocado_timezone: Zone,
     /// Rows on a page of pytest-monitor's API; also from MONITOR_SERVER_PAGINATION_COUNT [default: 500]
     #[arg(long, value_name = "NUMBER", env = "CASEBOOK_MONITOR_PAGE_SIZE", value_parser = clap::value_parser!(i64).range(1..=100_000))]
     monitor_page_size: Option<i64>,
@@ -62,7 +65,7 @@ pub(crate) struct Serve {
     log_json: bool,
 }
 
-fn public_url(text: &str) -> Result<String, String> {
+pub(crate) fn public_url(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
         Some(rest)
@@ -140,6 +143,7 @@ impl Serve {
             trusted_proxies: TrustedProxies::new(self.trusted_proxy),
             rate_limits: RateLimits { organization: self.rest_limit, caller: self.rest_limit_user },
             monitor_page_size: self.monitor_page_size.or_else(pagination_count).unwrap_or(MONITOR_PAGE_SIZE),
+            avocado_zone: self.avocado_timezone,
         };
         let serving = listening.serve(Arc::clone(&app), options, terminated(&runtime)?);
         println!("listening on {address}");

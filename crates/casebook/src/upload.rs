@@ -1,11 +1,14 @@
 //! `casebook upload`: the reports of a CI job, to a server.
 
+mod pymon;
+
+use crate::import::pymon::is_one;
 use casebook_formats::Format;
 use casebook_model::time::Timestamp;
 use casebook_uploader::address::ServerAddress;
 use casebook_uploader::ci::{Overrides, RunEnvironment, Surroundings};
 use casebook_uploader::client::{Client, Patience, Proxies, Settings, Token};
-use casebook_uploader::files::Found;
+use casebook_uploader::files::{Found, ReportFile};
 use casebook_uploader::git::Git;
 use casebook_uploader::upload::{Company, FileSummary, Progress, upload};
 use clap::Args;
@@ -17,8 +20,8 @@ use std::time::Duration;
 
 /// Send test reports to a server
 ///
-/// Prints the address of their run. Large reports go in parts. Formats are told by content: JUnit XML, Buildkite's JSON, and the reports of Jest, Vitest, RSpec, Playwright, Cucumber and
-/// Go. What is known of the run comes from the variables of the CI system, else from git. Sending the same reports again
+/// Prints the address of their run. Large reports go in parts. Formats are told by content: JUnit XML, Buildkite's JSON, the reports of Jest, Vitest, RSpec, Playwright, Cucumber and
+/// Go, and pytest-monitor's files. What is known of the run comes from the variables of the CI system, else from git. Sending the same reports again
 /// changes nothing.
 ///
 /// The token comes from the variable CASEBOOK_TOKEN, or from a file named by --token-file. There is no option for the token
@@ -198,14 +201,22 @@ impl Upload {
             eprintln!("{}", plain(problem));
         }
         let speaker = Speaker::new(self.quiet, self.dry_run);
+        let (measured, files): (Vec<ReportFile>, Vec<ReportFile>) = found.files.into_iter().partition(is_one);
+        let mut all_found = found.problems.is_empty();
+        for file in &measured {
+            all_found &= speaker.measured(file, client.as_ref().map(|client| pymon::send(client, file)));
+        }
+        if files.is_empty() && !measured.is_empty() {
+            return Ok(all_found);
+        }
         let summaries = upload(
-            &found.files,
+            &files,
             &company,
             client.as_mut(),
             &mut |progress| speaker.progress(progress),
             &mut |summary| speaker.file(summary),
         );
-        if found.files.is_empty() {
+        if files.is_empty() {
             eprintln!("nothing was sent: there is no report in what was named");
         } else {
             speaker.sum(&summaries, found.others);
@@ -214,7 +225,7 @@ impl Upload {
             // Nobody may be reading.
             let _ = writeln!(io::stdout(), "{}", plain(url));
         }
-        let all_found = found.problems.is_empty() && !found.files.is_empty();
+        all_found &= !files.is_empty();
         Ok(all_found && summaries.iter().all(|summary| summary.shortfalls.is_empty()))
     }
 
@@ -365,6 +376,27 @@ impl Speaker {
         for (_, sentence) in &summary.shortfalls {
             eprintln!("{name}: {}", plain(sentence));
         }
+    }
+
+    /// Tells what became of a file of pytest-monitor; whether all of it was stored. A dry run sends nothing.
+    fn measured(&self, file: &ReportFile, sent: Option<Result<pymon::Sent, String>>) -> bool {
+        let name = plain(file.name());
+        match sent {
+            None => self.say(&format!("{name}: pytest-monitor")),
+            Some(Ok(pymon::Sent { sessions, metrics, known, problems })) => {
+                let (sessions, metrics) = (count(sessions, "session"), count(metrics, "metric"));
+                self.say(&format!("{name}: {sessions} and {metrics} sent, {known} were known"));
+                for problem in &problems {
+                    eprintln!("{name}: {}", plain(problem));
+                }
+                return problems.is_empty();
+            }
+            Some(Err(sentence)) => {
+                eprintln!("{name}: {}", plain(&sentence));
+                return false;
+            }
+        }
+        true
     }
 
     fn sum(&self, summaries: &[FileSummary], others: usize) {

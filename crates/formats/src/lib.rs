@@ -5,6 +5,7 @@
 //! `docs/formats.md` says what each parser accepts and how it maps.
 
 pub mod archive;
+mod avocado_json;
 mod buildkite_json;
 mod cucumber_json;
 mod go_jsonl;
@@ -49,6 +50,8 @@ pub enum Format {
     CucumberJson,
     /// Events of `go test -json`, one per line.
     GoJsonl,
+    /// Avocado's `results.json`, one job.
+    AvocadoJson,
 }
 
 impl Format {
@@ -61,6 +64,7 @@ impl Format {
         Self::PlaywrightJson,
         Self::CucumberJson,
         Self::GoJsonl,
+        Self::AvocadoJson,
     ];
 
     /// The format that `word` stands for on Buildkite's wire, if there is one.
@@ -80,6 +84,7 @@ impl Format {
             Self::PlaywrightJson => "playwright-json",
             Self::CucumberJson => "cucumber-json",
             Self::GoJsonl => "go-jsonl",
+            Self::AvocadoJson => "avocado-json",
         }
     }
 }
@@ -162,5 +167,6 @@ pub fn parse(format: Format, bytes: &[u8], options: &Options) -> Result<Report, 
         Format::PlaywrightJson => playwright_json::parse(bytes, options),
         Format::CucumberJson => cucumber_json::parse(bytes, options),
         Format::GoJsonl => go_jsonl::parse(bytes, options),
+        Format::AvocadoJson => avocado_json::parse(bytes, options),
     }
 }

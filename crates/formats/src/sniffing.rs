@@ -105,6 +105,8 @@ fn object(text: &str) -> Option<Sniffed> {
     let first_line = text.lines().next().unwrap_or_default();
     let format = if has(first_line, "Action") && (has(first_line, "Time") || has(first_line, "Package")) {
         Format::GoJsonl
+    } else if has(text, "job_id") && has(text, "debuglog") {
+        Format::AvocadoJson
     } else if has(text, "testResults") || (has(text, "numTotalTests") && has(text, "numPassedTests")) {
         Format::JestJson
     } else if has(text, "examples") || has(text, "rspec_version") {

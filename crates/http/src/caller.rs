@@ -13,6 +13,17 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
+/// What trusted proxies say of the address by which a client came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// `X-Forwarded-Proto`.
+    pub scheme: Option<String>,
+    /// `X-Forwarded-Host`.
+    pub host: Option<String>,
+    /// `X-Forwarded-Prefix`.
+    pub prefix: Option<String>,
+}
+
 /// Who sends a request: its headers, and the address it comes from.
 #[derive(Debug, Clone)]
 pub struct Caller {

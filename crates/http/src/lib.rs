@@ -11,7 +11,7 @@ mod routes;
 mod unpacking;
 
 pub use body::{Bodies, Fields, Incoming};
-pub use caller::{Caller, ClientAddress};
+pub use caller::{Caller, ClientAddress, Forwarded};
 pub use content::{Content, Room};
 pub use form::{boundary, broken_form, media_type};
 pub use limits::Limits;

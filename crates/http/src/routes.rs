@@ -62,6 +62,18 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.routes.into_iter().map(|(route, _)| route)
     }
 
+    /// The router that answers at these addresses, which end in a slash, and at the same without it.
+    pub fn slashes_optional(self) -> Router<S> {
+        self.routes.into_iter().fold(Router::new(), |router, (route, handler)| {
+            let bare = route.path.strip_suffix('/').filter(|bare| !bare.is_empty());
+            let router = match bare {
+                Some(bare) => router.route(bare, handler.clone()),
+                None => router,
+            };
+            router.route(&route.path, handler)
+        })
+    }
+
     /// The router that answers at these addresses.
     pub fn router(self) -> Router<S> {
         self.routes

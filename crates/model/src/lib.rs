@@ -27,6 +27,7 @@ pub mod tags;
 pub mod test;
 pub mod verdict;
 
+pub mod avocado;
 pub mod disposition;
 pub mod evidence;
 pub mod health;

@@ -1,5 +1,6 @@
 //! What a report says: results in order, and problems. Every format is read into this one shape.
 
+use crate::avocado::ReportedJob;
 use crate::execution::Outcome;
 use crate::failure::Failure;
 use crate::time::Timestamp;
@@ -15,6 +16,8 @@ pub struct Report {
     pub rejected: usize,
     /// The report broke off; what had closed before was kept.
     pub truncated: bool,
+    /// The job, in a report of Avocado's.
+    pub job: Option<Box<ReportedJob>>,
 }
 
 impl Report {

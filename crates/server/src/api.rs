@@ -7,6 +7,7 @@ mod marks;
 mod openapi;
 mod policy;
 mod resources;
+mod shifts;
 mod tests;
 mod uploads;
 mod webhooks;
@@ -39,8 +40,9 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Nothing, Method::GET, "/api/casebook/v1/openapi.json", get(openapi::serve))
         .with(Needs::Read, Method::GET, format!("{suite}/tests"), get(tests::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
-        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::find))
-        .with(Needs::Read, Method::GET, format!("{suite}/shifts"), get(resources::list))
+        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::list))
+        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/baselines"), get(shifts::find))
+        .with(Needs::Read, Method::GET, format!("{suite}/shifts"), get(shifts::list))
         .with(Needs::Write, Method::POST, format!("{suite}/tests/{{test}}/marks"), post(marks::create))
         .with(Needs::Write, Method::PUT, format!("{suite}/tests/{{test}}/policy"), put(policy::set_of_test))
         .with(

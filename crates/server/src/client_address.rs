@@ -4,7 +4,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::Response;
-use casebook_http::ClientAddress;
+use casebook_http::{ClientAddress, Forwarded};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -52,6 +52,19 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
+/// What the nearest proxy says of the address by which the client came.
+fn forwarded(headers: &HeaderMap) -> Forwarded {
+    let first = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?.split(',').next()?.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    Forwarded {
+        scheme: first("x-forwarded-proto"),
+        host: first("x-forwarded-host"),
+        prefix: first("x-forwarded-prefix"),
+    }
+}
+
 /// Notes the client's address for whoever answers the request.
 pub(crate) async fn note(
     State(proxies): State<TrustedProxies>,
@@ -59,7 +72,12 @@ pub(crate) async fn note(
     next: Next,
 ) -> Response {
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
-        let client = proxies.client(peer.ip(), request.headers());
+        let peer = peer.ip();
+        let client = proxies.client(peer, request.headers());
+        if proxies.trusts(peer) {
+            let forwarded = forwarded(request.headers());
+            request.extensions_mut().insert(forwarded);
+        }
         request.extensions_mut().insert(ClientAddress(client));
     }
     next.run(request).await

@@ -1,22 +1,20 @@
-//! The root, and addresses that are not there.
+//! Addresses that are not there.
 
 use axum::Json;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// `GET /`: what this is.
-pub(crate) async fn root() -> Response {
-    Json(json!({ "product": "casebook", "version": env!("CARGO_PKG_VERSION") })).into_response()
-}
-
-/// 404 in JSON; below `/api/` under both names that the clients there read.
+/// 404: in JSON where programs ask, below `/api/` under both names that the clients there read; elsewhere as a page.
 pub(crate) async fn not_found(uri: Uri) -> Response {
     let message = "there is nothing at this address";
-    let body = if uri.path().starts_with("/api/") {
+    let path = uri.path();
+    let body = if path.starts_with("/api/") {
         json!({ "error": message, "message": message })
-    } else {
+    } else if matches!(path.split('/').nth(1), Some("v1" | "v2")) {
         json!({ "message": message })
+    } else {
+        return casebook_avocado::unknown_address(path);
     };
     (StatusCode::NOT_FOUND, Json(body)).into_response()
 }

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use api::document as openapi;
+pub use casebook_avocado::{UnknownZone, Zone};
 pub use casebook_buildkite::RateLimits;
 pub use casebook_http::{Limits, Needs, Route};
 pub use casebook_monitor::PAGE_SIZE as MONITOR_PAGE_SIZE;
@@ -38,6 +39,8 @@ pub struct Options {
     pub trusted_proxies: TrustedProxies,
     /// Requests a minute to the REST API.
     pub rate_limits: RateLimits,
+    /// Time zone of Avocado's time stamps that name none.
+    pub avocado_zone: Zone,
     /// Rows on a page of monitor-server's API.
     pub monitor_page_size: i64,
 }
@@ -48,6 +51,7 @@ impl Default for Options {
             limits: Limits::default(),
             trusted_proxies: TrustedProxies::default(),
             rate_limits: RateLimits::default(),
+            avocado_zone: Zone::default(),
             monitor_page_size: casebook_monitor::PAGE_SIZE,
         }
     }
@@ -55,7 +59,8 @@ impl Default for Options {
 
 /// Every address that a protocol answers at, and what it needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    let protocols = casebook_buildkite::surface().chain(casebook_aviator::surface());
+    let protocols =
+        casebook_buildkite::surface().chain(casebook_aviator::surface()).chain(casebook_avocado::surface());
     protocols.chain(casebook_monitor::surface()).chain(api::surface())
 }
 
@@ -63,7 +68,6 @@ pub fn surface() -> impl Iterator<Item = Route> {
 pub fn router(app: &Arc<App>, options: &Options) -> Router {
     let bodies = Bodies::new(options.limits);
     Router::new()
-        .route("/", get(fallback::root))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
@@ -72,6 +76,7 @@ pub fn router(app: &Arc<App>, options: &Options) -> Router {
         .merge(api::router(app))
         .merge(casebook_aviator::router(Arc::clone(app), bodies.clone()))
         .merge(casebook_monitor::router(Arc::clone(app), bodies.clone(), options.monitor_page_size))
+        .merge(casebook_avocado::router(Arc::clone(app), bodies.clone(), options.avocado_zone.clone()))
         .merge(casebook_buildkite::router(Arc::clone(app), bodies, options.rate_limits))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)

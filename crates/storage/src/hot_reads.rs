@@ -2,7 +2,10 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::value::Value;
-use crate::{detector, executions, failures, ingest, resources, rollups, runs, selection, tests, tokens, uploads};
+use crate::{
+    detector, executions, failures, ingest, monitor, resources, rollups, runs, selection, shifts, tests,
+    tokens, uploads,
+};
 
 /// A statement with values like those it meets.
 pub struct HotRead {
@@ -26,6 +29,9 @@ pub fn all() -> Vec<HotRead> {
         read(runs::OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(16)]),
         read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
+        read(resources::HISTORY, &[SUITE, Value::Int(7), Value::Int(400), Value::Int(50)]),
+        read(monitor::sessions::BY_PREFIX, &[SUITE, KEY, KEY]),
+        read(monitor::metrics::BY_NUMBERS, &[SUITE, FEW]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
         read(selection::UPLOADS, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),
@@ -40,13 +46,13 @@ pub fn all() -> Vec<HotRead> {
         read(detector::UPLOADS_OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(1 << 30), Value::Int(0)]),
         read(detector::PASSED, &[SUITE, FEW, FEW]),
         read(rollups::VERSIONS, &[SUITE]),
-        read(resources::EXECUTIONS, &[SUITE, Value::Int(7), Value::Int(1), Value::Int(9)]),
-        read(resources::NEWEST, &[SUITE, Value::Int(1 << 30), Value::Int(-1), Value::Int(-1), Value::Int(50)]),
+        read(shifts::EXECUTIONS, &[SUITE, Value::Int(7), Value::Int(1), Value::Int(9)]),
+        read(shifts::NEWEST, &[SUITE, Value::Int(1 << 30), Value::Int(-1), Value::Int(-1), Value::Int(50)]),
         read(
-            resources::SHIFTS_OF_TEST,
+            shifts::SHIFTS_OF_TEST,
             &[SUITE, Value::Int(1 << 30), Value::Int(-1), Value::Int(-1), Value::Int(50), Value::Int(7)],
         ),
-        read(resources::OF_TEST, &[SUITE, Value::Int(7), Value::Int(400)]),
+        read(shifts::OF_TEST, &[SUITE, Value::Int(7), Value::Int(400)]),
         read(tests::LIST, &[SUITE, Value::Int(30), Value::Int(0)]),
         read(tests::BY_IDS, &[SUITE, FEW]),
         read(tests::SPELLINGS, &[SUITE, FEW, Value::Int(1)]),

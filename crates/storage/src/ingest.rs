@@ -6,6 +6,7 @@
 mod executions;
 pub(crate) mod plan;
 mod records;
+mod repeats;
 mod rows;
 
 use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};
@@ -29,16 +30,16 @@ use std::collections::HashMap;
 
 pub(crate) use records::Written;
 pub use records::{Record, Refusal};
+pub(crate) use repeats::Origin;
 pub(crate) use rows::tags_from_json;
 pub use rows::tags_json;
 
 const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept, past_changes, \
-     machines, sessions, metrics, words, jobs, job_tests, job_records from suite_counter \
+     machines, sessions, metrics, words from suite_counter \
      where suite_id = $1 for update";
 const UNLOCK: &str = "/* ingest.unlock */ update suite_counter set runs = $2, tests = $3, uploads = $4, variants = $5, \
-     catalog_version = $6, runs_kept = $7, past_changes = $8, machines = $9, sessions = $10, metrics = $11, words = $12, \
-     jobs = $13, job_tests = $14, job_records = $15 where suite_id = $1";
-const BY_DIGEST: &str = "/* ingest.by_digest */ select upload_id from upload where suite_id = $1 and run_id = $2 and digest = $3 limit 1";
+     catalog_version = $6, runs_kept = $7, past_changes = $8, machines = $9, sessions = $10, metrics = $11, words = $12 \
+     where suite_id = $1";
 
 /// One upload, checked and ready to be stored.
 #[derive(Debug, Clone)]
@@ -161,6 +162,18 @@ pub struct Receipt {
     pub records: Vec<i64>,
 }
 
+impl Receipt {
+    /// The receipt of an upload that brought only records which belong to no run.
+    const BESIDE_RUNS: Self = Self {
+        run: RunId(0),
+        upload: UploadId(0),
+        accepted: 0,
+        duplicate: 0,
+        rejected: 0,
+        records: Vec::new(),
+    };
+}
+
 /// Called once for each recorded upload, in the order of commit, inside its transaction and under the suite's lock.
 pub trait Fold {
     /// Uploads of a suite are about to be folded.
@@ -250,9 +263,6 @@ pub(crate) struct Counter {
     pub(crate) sessions: i64,
     pub(crate) metrics: i64,
     pub(crate) words: i64,
-    pub(crate) jobs: i64,
-    pub(crate) job_tests: i64,
-    pub(crate) job_records: i64,
 }
 
 /// A run that the group touches.
@@ -275,20 +285,24 @@ pub fn record(
 ) -> Result<Vec<Result<Receipt, Refusal>>, StorageError> {
     let counter = lock(db, suite)?;
     let refusals = records::examine(db, suite, uploads)?;
-    if refusals.iter().all(Option::is_none) {
+    let is_beside = |upload: &NewUpload| records::is_beside_runs(upload);
+    if refusals.iter().all(Option::is_none) && !uploads.iter().any(is_beside) {
         let receipts = record_taken(db, suite, uploads, counter, catalogs, fold)?;
         return Ok(receipts.into_iter().map(Ok).collect());
     }
-    // Few are refused, and those that come with them are small.
+    // Few are refused or beside runs, and those that come with them are small.
     let taken: Vec<NewUpload> = uploads
         .iter()
         .zip(&refusals)
-        .filter(|(_, refusal)| refusal.is_none())
-        .map(|(u, _)| u.clone())
+        .filter(|(upload, refusal)| refusal.is_none() && !is_beside(upload))
+        .map(|(upload, _)| upload.clone())
         .collect();
     let mut receipts = record_taken(db, suite, &taken, counter, catalogs, fold)?.into_iter();
-    let answers =
-        refusals.into_iter().map(|refusal| refusal.map_or_else(|| receipts.next().map(Ok), |r| Some(Err(r))));
+    let answers = refusals.into_iter().zip(uploads).map(|(refusal, upload)| match refusal {
+        Some(refusal) => Some(Err(refusal)),
+        None if is_beside(upload) => Some(Ok(Receipt::BESIDE_RUNS)),
+        None => receipts.next().map(Ok),
+    });
     Ok(answers.flatten().collect())
 }
 
@@ -308,7 +322,7 @@ fn record_taken(
     catalog.refresh(db, suite, counter.catalog_version)?;
     catalog.rollups.check(counter.uploads);
     let (mut touched, run_of) = touch_runs(db, suite, uploads, &mut counter)?;
-    let repeats = find_repeats(db, suite, uploads, &touched, &run_of)?;
+    let repeats = repeats::find(db, suite, uploads, &touched, &run_of)?;
 
     monitor::identify(db, suite, uploads, counter.tests, &mut catalog)?;
     let mut changes = Changes::default();
@@ -387,15 +401,6 @@ pub(crate) struct Received {
 /// The test and variant of each result that takes part; none for uploads that are repetitions as a whole.
 pub(crate) type Resolved = Vec<Vec<(i64, VariantId)>>;
 
-/// Where an upload that is a repetition as a whole was stored first.
-#[derive(Clone, Copy)]
-pub(crate) enum Origin {
-    /// Before this group.
-    Stored(UploadId),
-    /// Within this group, at this index.
-    Here(usize),
-}
-
 fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
     let counter = db.find(LOCK, values![suite.get()], |row| {
         Ok(Counter {
@@ -410,9 +415,6 @@ fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
             sessions: row.get(8)?,
             metrics: row.get(9)?,
             words: row.get(10)?,
-            jobs: row.get(11)?,
-            job_tests: row.get(12)?,
-            job_records: row.get(13)?,
         })
     })?;
     counter.ok_or(StorageError::NoSuchSuite)
@@ -439,9 +441,6 @@ fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), Stor
         sessions,
         metrics,
         words,
-        jobs,
-        job_tests,
-        job_records,
     } = *counter;
     let numbers = values![
         suite.get(),
@@ -456,9 +455,6 @@ fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), Stor
         sessions,
         metrics,
         words,
-        jobs,
-        job_tests,
-        job_records,
     ];
     db.execute(UNLOCK, numbers)?;
     Ok(())
@@ -509,33 +505,6 @@ fn new_run(suite: SuiteId, id: RunId, upload: &NewUpload) -> Run {
         verdicts: VerdictCounts::default(),
         duration_us: 0,
     }
-}
-
-/// Uploads whose digest the run holds already.
-fn find_repeats(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    uploads: &[NewUpload],
-    touched: &[TouchedRun],
-    run_of: &[usize],
-) -> Result<Vec<Option<Origin>>, StorageError> {
-    let mut seen: HashMap<(usize, Key), usize> = HashMap::new();
-    let mut repeats = Vec::with_capacity(uploads.len());
-    for (index, upload) in uploads.iter().enumerate() {
-        let run = run_of[index];
-        let mut origin = None;
-        if let Some(digest) = upload.digest {
-            origin = seen.get(&(run, digest)).map(|first| Origin::Here(*first));
-            if origin.is_none() && !touched[run].is_new {
-                let values = values![suite.get(), touched[run].run.id.get(), &digest];
-                let stored = db.find(BY_DIGEST, values, |row| Ok(UploadId(row.get(0)?)))?;
-                origin = stored.map(Origin::Stored);
-            }
-            seen.entry((run, digest)).or_insert(index);
-        }
-        repeats.push(origin);
-    }
-    Ok(repeats)
 }
 
 fn resolve<'a>(

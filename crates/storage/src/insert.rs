@@ -2,7 +2,7 @@
 
 use crate::db::{Db, PostgresHandle, references};
 use crate::error::StorageError;
-use crate::value::Value;
+use crate::value::{Row, Value};
 use postgres::binary_copy::BinaryCopyInWriter;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -45,6 +45,26 @@ impl Insert {
             let rows = 1 << rows.ilog2();
             let (now, later) = rest.split_at(rows * self.columns);
             db.execute(self.statement(rows), now)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The same where `conflict` returns something of each row that was inserted.
+    ///
+    /// # Errors
+    /// A statement fails, or `visit` does.
+    pub(crate) fn rows_returning(
+        &self,
+        db: &mut Db<'_>,
+        values: &[Value<'_>],
+        mut visit: impl FnMut(&Row<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut rest = values;
+        while !rest.is_empty() {
+            let rows = (rest.len() / self.columns).min(MOST_ROWS);
+            let (now, later) = rest.split_at((1 << rows.ilog2()) * self.columns);
+            db.each(self.statement(1 << rows.ilog2()), now, &mut visit)?;
             rest = later;
         }
         Ok(())

@@ -22,6 +22,7 @@ pub mod suites;
 pub mod tokens;
 pub mod users;
 
+pub mod avocado;
 pub mod catalog;
 pub mod deliveries;
 pub mod detector;
@@ -42,6 +43,7 @@ pub mod resources;
 pub mod rollups;
 pub mod runs;
 pub mod selection;
+pub mod shifts;
 pub mod stream;
 pub mod tests;
 pub mod uploads;

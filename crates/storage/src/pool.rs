@@ -44,6 +44,12 @@ impl<T> Pool<T> {
         result
     }
 
+    /// A connection that nobody has, if there is one: nothing is waited for.
+    pub(crate) fn idle(&self) -> Option<Lent<'_, T>> {
+        let connection = self.state.lock().unwrap_or_else(PoisonError::into_inner).idle.pop()?;
+        Some(Lent { pool: self, connection: Some(connection) })
+    }
+
     /// The connections that nobody has.
     pub(crate) fn drain(&self) -> Vec<T> {
         std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).idle)
@@ -86,9 +92,17 @@ impl<T> Pool<T> {
 }
 
 /// Gives the connection back; after a panic it may be in the middle of a transaction and is closed instead.
-struct Lent<'a, T> {
+/// A connection that goes back when this is dropped.
+pub(crate) struct Lent<'a, T> {
     pool: &'a Pool<T>,
     connection: Option<T>,
+}
+
+impl<T> Lent<'_, T> {
+    /// The connection; none once it was given up.
+    pub(crate) fn get(&mut self) -> Option<&mut T> {
+        self.connection.as_mut()
+    }
 }
 
 impl<T> Drop for Lent<'_, T> {

@@ -1,5 +1,6 @@
 //! Suites.
 
+use crate::avocado;
 use crate::db::Db;
 use crate::error::{StorageError, member};
 use crate::organizations::slug;
@@ -137,6 +138,7 @@ pub fn insert(
         |row| row.get(0),
     )?;
     db.execute(INSERT_COUNTER, values![id])?;
+    avocado::seed(db, SuiteId(id))?;
     Ok(Suite {
         id: SuiteId(id),
         organization: organization.clone(),

@@ -182,6 +182,31 @@ impl Client {
         }
     }
 
+    /// Asks for `path` below the server's address, or sends JSON there; once, because a record that is sent again is stored
+    /// again. Returns status and body of the answer.
+    ///
+    /// # Errors
+    /// The token may not go there, or nothing answers.
+    pub fn exchange(&self, path: &str, json: Option<&[u8]>) -> Result<(u16, Vec<u8>), Refusal> {
+        let why = |failed| match failed {
+            Failed::Again(why, _) => Refusal::Unreachable(why),
+            Failed::Refused(refusal) => refusal,
+        };
+        self.check_secrecy().map_err(why)?;
+        let (url, token) =
+            (format!("{}{path}", self.settings.server), format!("Bearer {}", self.settings.token.0));
+        let answered = match json {
+            None => self.agent.get(&url).header("Authorization", token).call(),
+            Some(json) => {
+                let request = self.agent.post(&url).header("Authorization", token);
+                request.header("Content-Type", "application/json").send(json)
+            }
+        };
+        let mut response = answered.map_err(|error| why(self.failed(&error)))?;
+        let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
+        Ok((response.status().as_u16(), body.map_err(|error| why(self.failed(&error)))?))
+    }
+
     fn attempt(&mut self, body: &Body) -> Result<Answer, Failed> {
         self.check_secrecy()?;
         for _ in 0..=MOST_REDIRECTIONS {

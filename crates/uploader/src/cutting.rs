@@ -5,6 +5,7 @@
 //! are read as a whole and become result objects. What breaks off is cut back to what had closed.
 
 mod events;
+mod jobs;
 mod junit;
 mod markup;
 mod objects;
@@ -115,6 +116,7 @@ enum Kind<R> {
     Junit(junit::Cases<R>),
     Json(objects::Objects<R>),
     GoEvents(events::Events<R>),
+    Job(Box<jobs::Job>),
     Translated(translation::Translated),
 }
 
@@ -133,6 +135,7 @@ impl<R: Read> Cutter<R> {
             Format::Junit => Kind::Junit(junit::Cases::new(source, limits)?),
             Format::Json => Kind::Json(objects::Objects::new(source, &circumstances.origin, limits)?),
             Format::GoJsonl => Kind::GoEvents(events::Events::new(source, limits)),
+            Format::AvocadoJson => Kind::Job(Box::new(jobs::Job::new(source, limits)?)),
             _ => Kind::Translated(translation::translate(format, source, &circumstances, limits)?),
         };
         Ok(Self { kind, circumstances, parts: 0 })
@@ -148,6 +151,7 @@ impl<R: Read> Cutter<R> {
             Kind::Junit(cases) => (Format::Junit, cases.next_piece(&number)?),
             Kind::Json(objects) => (Format::Json, objects.next_piece()?),
             Kind::GoEvents(events) => (Format::GoJsonl, events.next_piece()?),
+            Kind::Job(job) => (Format::AvocadoJson, job.next_piece()?),
             Kind::Translated(report) => (Format::Json, report.objects.next_piece()?),
         };
         let Some(Piece { bytes, results }) = piece else { return Ok(None) };
@@ -161,6 +165,7 @@ impl<R: Read> Cutter<R> {
             Kind::Junit(cases) => &cases.remarks,
             Kind::Json(objects) => &objects.remarks,
             Kind::GoEvents(events) => &events.remarks,
+            Kind::Job(job) => &job.remarks,
             Kind::Translated(report) => &report.objects.remarks,
         }
     }
@@ -174,6 +179,7 @@ impl<R: Read> Cutter<R> {
             Kind::Junit(cases) => cases.has_ended(),
             Kind::Json(objects) => objects.has_ended(),
             Kind::GoEvents(events) => events.has_ended(),
+            Kind::Job(job) => job.has_ended(),
             // The server translates it itself.
             Kind::Translated(report) => return report.fits && report.objects.has_ended(),
         };

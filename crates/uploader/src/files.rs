@@ -1,6 +1,6 @@
 //! The reports that a command line names: files, folders, patterns, and standard input.
 
-use casebook_formats::{Sniffed, sniff};
+use casebook_formats::{Format, Sniffed, sniff};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,6 +12,9 @@ const BEGINNING: u64 = 1 << 20;
 
 /// Most folders within folders that are looked into.
 const DEEPEST: usize = 64;
+
+/// The file in which Avocado tells of a job, in the folder of the job.
+const AVOCADO_RESULTS: &str = "results.json";
 
 /// A report to be sent.
 #[derive(Debug)]
@@ -143,8 +146,13 @@ impl Search {
         }
     }
 
-    /// Adds every report in a folder and the folders in it. Links to folders are not followed: they may go round.
+    /// Adds every report in a folder and the folders in it. Links to folders are not followed: they may go round. Of a job of
+    /// Avocado only its results are taken: what else lies there tells the same once more.
     fn folder(&mut self, folder: &Path, depth: usize) {
+        let results = folder.join(AVOCADO_RESULTS);
+        if results.is_file() && is_avocado(&results) {
+            return self.add(&results);
+        }
         let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries = match entries {
             Ok(entries) => entries,
@@ -172,6 +180,12 @@ impl Search {
             self.found.files.push(ReportFile { name, path: path.to_owned(), _copy: None });
         }
     }
+}
+
+/// Whether a file holds the results of a job of Avocado.
+fn is_avocado(path: &Path) -> bool {
+    let file = ReportFile { name: String::new(), path: path.to_owned(), _copy: None };
+    matches!(file.sniff(), Ok(Some(Sniffed::Known(Format::AvocadoJson))))
 }
 
 /// Whether a file that nobody named looks like a report: by its name and its beginning.

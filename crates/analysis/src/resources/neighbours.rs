@@ -73,7 +73,8 @@ impl Neighbours {
         run: RunId,
         direction: Direction,
     ) -> bool {
-        let Some(group) = self.groups.iter().rev().find(|group| (group.class, group.measure) == (class, measure))
+        let Some(group) =
+            self.groups.iter().rev().find(|group| (group.class, group.measure) == (class, measure))
         else {
             return false;
         };

@@ -1,8 +1,8 @@
 //! One measure of one test on one host class, run after run.
 
+use super::Direction;
 use super::comparison::{self, Change};
 use super::levels::{self, Level};
-use super::Direction;
 use casebook_model::id::UploadId;
 use casebook_model::resources::Measure;
 use casebook_model::time::{DAY_US, Timestamp};

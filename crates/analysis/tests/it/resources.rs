@@ -74,10 +74,13 @@ fn stable_noise_raises_next_to_no_alarm() {
             }),
         ),
         ("constant", false_alarms(10, 1000, |_, _| 0.1)),
-        ("below the smallest difference", false_alarms(100, 1000, |dice, run| {
-            let shifted = if run > 500 { 0.03 } else { 0.01 };
-            shifted * (1.0 + 0.1 * dice.normal())
-        })),
+        (
+            "below the smallest difference",
+            false_alarms(100, 1000, |dice, run| {
+                let shifted = if run > 500 { 0.03 } else { 0.01 };
+                shifted * (1.0 + 0.1 * dice.normal())
+            }),
+        ),
     ];
     println!("{told:?}");
     for (shape, told) in told {
@@ -116,7 +119,11 @@ fn thirty_percent_more_are_told_within_a_few_runs() {
         }
         delays.sort_unstable();
         let in_time = delays.iter().filter(|delay| **delay <= most).count();
-        println!("noise {noise}: {} told, median {}, {in_time} within {most}", delays.len(), delays[delays.len() / 2]);
+        println!(
+            "noise {noise}: {} told, median {}, {in_time} within {most}",
+            delays.len(),
+            delays[delays.len() / 2]
+        );
         assert!(in_time >= at_least, "noise {noise}: {delays:?}");
     }
 }
@@ -159,7 +166,9 @@ fn a_step_that_does_not_last_is_not_told() {
 
 #[test]
 fn memory_needs_ten_percent_and_five_mib() {
-    for (before, after, told) in [(100.0, 115.0, 1), (100.0, 107.0, 0), (20.0, 24.0, 0), (0.0, 6.0, 1), (0.0, 4.0, 0)] {
+    for (before, after, told) in
+        [(100.0, 115.0, 1), (100.0, 107.0, 0), (20.0, 24.0, 0), (0.0, 6.0, 1), (0.0, 4.0, 0)]
+    {
         let mut dice = Dice(9);
         let value = |run| if run < 50 { before } else { after };
         let noisy: Vec<f64> = (0..90).map(|run| value(run) * (0.01 * dice.normal()).exp()).collect();
@@ -245,8 +254,7 @@ fn states_go_through_their_bytes() {
 fn what_a_test_added_to_the_peak_of_its_process() {
     let mut peaks = Peaks::default();
     let worker = |variant| Worker { run: RunId(1), variant: VariantId(variant) };
-    let added: Vec<f64> =
-        [10.0, 10.0, 35.0, 30.0, 36.0].map(|peak| peaks.increase(worker(1), peak)).to_vec();
+    let added: Vec<f64> = [10.0, 10.0, 35.0, 30.0, 36.0].map(|peak| peaks.increase(worker(1), peak)).to_vec();
     assert_eq!(added, [10.0, 0.0, 25.0, 0.0, 1.0]);
     // Another process begins anew.
     assert_eq!(peaks.increase(worker(2), 12.0), 12.0);

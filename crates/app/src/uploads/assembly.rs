@@ -2,6 +2,7 @@
 
 use super::reading::{Read, format_code};
 use super::{Context, Environment};
+use crate::avocado;
 use casebook_analysis::signature::{SIGNATURE_VERSION, Said};
 use casebook_formats::redaction::{self, Found};
 use casebook_model::branch;
@@ -42,7 +43,14 @@ pub fn assemble(
     now: Timestamp,
 ) -> NewUpload {
     let Context { protocol, branches, mut environment, format } = context;
-    let Read { report: Report { results, mut problems, rejected, .. }, digest } = read;
+    let Read { report: Report { results, mut problems, rejected, truncated: _, job }, digest } = read;
+    let protocol = if job.is_some() { Protocol::Avocado } else { protocol };
+    if let Some(job) = &job {
+        job.id.clone_into(&mut environment.key);
+        environment.key_is_build = false;
+        let started_at = job.started_at.map(Timestamp::to_rfc3339_micros);
+        environment.started_at = started_at.or(environment.started_at.take());
+    }
     let at = time_of(&environment, now, &mut problems);
     if let Some(notice) = notice {
         note(&mut problems, None, notice.to_owned());
@@ -75,7 +83,7 @@ pub fn assemble(
     mended.sort_unstable();
     mended.dedup();
     let repaired = mended.len() as i64;
-    NewUpload {
+    let upload = NewUpload {
         suite: suite.id,
         protocol,
         run_key: environment.key,
@@ -96,6 +104,10 @@ pub fn assemble(
         rejected: rejected as i64,
         problems,
         notify: true,
+    };
+    match job {
+        Some(job) => avocado::of_report(upload, *job),
+        None => upload,
     }
 }
 
@@ -271,7 +283,10 @@ impl Builder<'_> {
             instance: i64::from(result.instance),
             offset_ms: self.offset(result.started_at),
             duration_us: result.duration_us,
-            external_hash: result.external_id.as_deref().and_then(parse_uuid).map(external_hash),
+            external_hash: match self.protocol {
+                Protocol::Avocado => result.external_id.as_deref().map(avocado::execution_hash),
+                _ => result.external_id.as_deref().and_then(parse_uuid).map(external_hash),
+            },
             failure: result.failure.filter(|failure| !failure.is_empty()).as_ref().map(pack),
             tags,
             spans: result.spans.map(|spans| failures::deflate(spans.as_bytes())),

@@ -115,5 +115,6 @@ pub(super) fn format_code(format: Format) -> i64 {
         Format::PlaywrightJson => 5,
         Format::CucumberJson => 6,
         Format::GoJsonl => 7,
+        Format::AvocadoJson => 9,
     }
 }

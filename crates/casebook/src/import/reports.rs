@@ -118,7 +118,8 @@ fn store(importing: &Importing, wanted: &Import, report: &Past, sum: &mut Sum) -
     });
     let context = context(wanted, report.format, Some(report.at), key);
     let read = read_past(&context, &bytes)?;
-    let upload = assemble(&importing.suite, context, read, None, importing.app.now());
+    let mut upload = assemble(&importing.suite, context, read, None, importing.app.now());
+    upload.notify = wanted.notify;
     let rejected = upload.rejected;
     let receipt = importing.runtime.block_on(importing.app.record(upload))?;
     sum.reports += 1;

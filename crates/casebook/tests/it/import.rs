@@ -15,6 +15,8 @@ both_engines!(
     an_old_server_is_taken_over_in_its_order,
     reports_come_in_by_their_time,
     a_metric_belongs_to_the_test_that_reports_name,
+    upload_sends_a_file_of_pytest_monitor,
+    metrics_are_exported_as_tables,
 );
 
 /// A server with a suite, its name, and a token that may do everything in it.
@@ -271,6 +273,16 @@ fn a_metric_belongs_to_the_test_that_reports_name(database: &TestDatabase) {
     };
     send(&[("item_fs_loc", "tests/test_shop.py"), ("item", "test_add"), ("item_variant", "test_add[1, x]")]);
     assert_eq!(tests(), before);
+    // What it took is with the test.
+    let path = "/v2/analytics/organizations/acme/suites/cart/tests";
+    let found = server.get(path).token(&token).send().expect(200).json();
+    let test =
+        found.as_array().unwrap().iter().find(|test| test["name"] == "test_add[1-x]").unwrap()["id"].clone();
+    let path = format!("/api/casebook/v1/suites/acme/cart/tests/{}/resources", test.as_str().unwrap());
+    let taken = server.get(&path).token(&token).send().expect(200).json()["items"].clone();
+    let told = json!([taken[0]["run_key"], taken[0]["wall_seconds"], taken[0]["memory_mib"], taken[1]]);
+    let sent = &expected()["metrics"][0];
+    assert_eq!(told, json!([sent["session_h"], sent["total_time"], sent["mem_usage"], null]));
     // Of two candidates neither is meant, and another module is another module.
     send(&[("item", "test_two"), ("item_variant", "test_two")]);
     assert_eq!(tests().len(), 4);
@@ -287,4 +299,56 @@ fn a_metric_belongs_to_the_test_that_reports_name(database: &TestDatabase) {
     assert_eq!(executions, 3, "{reply:#}");
     let checked = server.succeed(&["check"]);
     assert!(!checked.contains("differ"), "{checked}");
+}
+
+fn upload_sends_a_file_of_pytest_monitor(database: &TestDatabase) {
+    let (server, read) = serve(database);
+    let folder = tempfile::tempdir().unwrap();
+    let path = recorded(folder.path());
+    let upload_token = token(&server, &["--suite", "acme/cart", "--scope", "upload"]);
+    let upload = |token: &str, code: i32| {
+        let mut command = std::process::Command::new(program());
+        command.args(["upload", "--strict", "--server", &server.url(), &path]).env("CASEBOOK_TOKEN", token);
+        let output = command.current_dir(folder.path()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        told
+    };
+    let told = upload(&upload_token, 0);
+    assert!(told.contains("2 sessions and 15 metrics sent, 0 were known"), "{told}");
+    assert_eq!(all(&server, &read), expected());
+    for token in [&upload_token, &read] {
+        let told = upload(token, 0);
+        assert!(told.contains("0 sessions and 0 metrics sent, 15 were known"), "{told}");
+    }
+    assert_eq!(all(&server, &read), expected());
+    assert!(upload("cbk_unknown", 1).contains("does not accept the token"));
+}
+
+fn metrics_are_exported_as_tables(database: &TestDatabase) {
+    let (server, _) = serve(database);
+    let folder = tempfile::tempdir().unwrap();
+    let _ = import(&server, &[&recorded(folder.path())]);
+    let export = |arguments: &[&str]| {
+        let all: Vec<&str> =
+            ["export", "--suite", "acme/cart", "--metrics"].iter().chain(arguments).copied().collect();
+        server.succeed(&all)
+    };
+    let lines: Vec<Value> = export(&[]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(json!(lines), expected()["metrics"]);
+    let table = export(&["--format", "csv", "--item", "test_open"]);
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(rows.len(), 5);
+    assert!(
+        rows[0].starts_with("session_h,context_h,") && rows[0].ends_with(",cpu_usage,mem_usage"),
+        "{}",
+        rows[0]
+    );
+    assert!(
+        rows[1].contains(",\"test_open[a/b.txt, r]\",") && rows[1].ends_with(",0.9456214631946788,0.3671875"),
+        "{}",
+        rows[1]
+    );
+    let session = expected()["sessions"][1]["session_h"].as_str().unwrap().to_owned();
+    assert_eq!(export(&["--format", "csv", "--session", &session]).lines().count(), 4);
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod aviator;
+mod avocado;
 mod collectors;
 mod endpoint;
 mod model;
@@ -15,6 +16,14 @@ mod aviator_flaky_tests;
 mod aviator_plugin;
 mod aviator_rerun_list;
 mod aviator_uploads;
+mod avocado_access;
+mod avocado_clients;
+mod avocado_document;
+mod avocado_import;
+mod avocado_jobs;
+mod avocado_reports;
+mod avocado_rules;
+mod avocado_tests;
 mod bad_records;
 mod body_limits;
 mod commands;
@@ -36,9 +45,9 @@ mod rate_limits;
 mod replay;
 mod replay_buildkite;
 mod replay_junit;
-mod resources;
 mod rest;
 mod runs;
+mod shifts;
 mod suites;
 mod test_filters;
 mod tests_list;

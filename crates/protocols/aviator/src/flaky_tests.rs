@@ -57,7 +57,7 @@ pub(crate) async fn list(
             return Err(denied.into());
         }
     };
-    state.app.check_reader(&access)?;
+    state.app.check_reading(&access)?;
     let question = Question::read(&state.bodies, &uri, &caller.headers, body).await?;
     let repository = format!("{}/{}", question.required("org")?, question.required("repo")?);
     let check = question.required("github_check_name")?;

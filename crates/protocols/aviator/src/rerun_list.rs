@@ -43,10 +43,9 @@ pub(crate) async fn list(
     let (Some(repository), Some(check)) = (question.find("repo_name"), question.find("job_name")) else {
         return Ok(Json(answer));
     };
-    let Some(suite) = state.app.suite_of_check(&access, repository, check).await? else {
+    let Some(list) = state.app.rerun_list_of_check(&access, repository, check).await? else {
         return Ok(Json(answer));
     };
-    let list = state.app.rerun_list(suite).await?;
     let rerun = list.tests.iter().filter(|listed| listed.last_run_counts.max_runs() > 1);
     answer.flaky_tests = rerun
         .filter(|listed| !listed.identity.name.is_empty())

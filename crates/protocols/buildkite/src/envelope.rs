@@ -4,8 +4,9 @@ use crate::error::ApiError;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use casebook_app::App;
 use casebook_app::suites::NamedSuite;
-use casebook_app::uploads::{Environment, ReportBody};
+use casebook_app::uploads::{Environment, ReportBody, SMALL};
 use casebook_formats::json::{self, Object, Raw};
 use casebook_formats::{Format, Malformed};
 use casebook_http::{Bodies, Content, Fields, Incoming, Room, boundary, broken_form, media_type};
@@ -37,7 +38,12 @@ pub(crate) struct Envelope {
 }
 
 /// Receives a body and takes it apart by its content type.
-pub(crate) async fn receive(bodies: &Bodies, headers: &HeaderMap, body: Body) -> Result<Envelope, ApiError> {
+pub(crate) async fn receive(
+    app: &App,
+    bodies: &Bodies,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Envelope, ApiError> {
     let boundary = match (media_type(headers).as_str(), boundary(headers)) {
         ("application/json", _) => None,
         (_, Ok(Some(boundary))) => Some(Ok(boundary)),
@@ -53,7 +59,11 @@ pub(crate) async fn receive(bodies: &Bodies, headers: &HeaderMap, body: Body) ->
     match boundary {
         None => {
             let (bytes, room) = incoming.collect().await?.into_memory().await?;
-            read_json(&bytes, room)
+            if bytes.len() <= SMALL {
+                read_json(&bytes, room)
+            } else {
+                app.in_turn(move || read_json(&bytes, room)).await
+            }
         }
         Some(Ok(boundary)) => read_multipart(boundary, incoming).await,
         Some(Err(error)) => {

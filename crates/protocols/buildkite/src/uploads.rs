@@ -45,7 +45,7 @@ pub(crate) async fn create(
         }
     };
     let Envelope { format, environment, data, room } =
-        envelope::receive(&state.bodies, &caller.headers, body).await?;
+        envelope::receive(&state.app, &state.bodies, &caller.headers, body).await?;
     let destination = state.app.destination(&access, environment.named.clone()).await?;
     let context = Context { protocol: Protocol::Buildkite, branches: access.branches, environment, format };
     let most_results = casebook_formats::MOST_RESULTS;

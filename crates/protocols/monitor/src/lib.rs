@@ -12,6 +12,7 @@ mod error;
 mod metrics;
 mod paging;
 mod reading;
+mod sending;
 mod sessions;
 
 use address::{Address, Path};
@@ -35,6 +36,7 @@ pub const PAGE_SIZE: i64 = 500;
 
 pub use contexts::machine_of;
 pub use metrics::metric_of;
+pub use sending::{machine_to_send, metric_to_send, path_to_ask, session_to_send};
 pub use sessions::{session_of, session_of_parts};
 
 /// What the handlers share.

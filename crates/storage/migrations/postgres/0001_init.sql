@@ -136,6 +136,9 @@ create table suite_counter (
     jobs integer not null default 0,
     job_tests integer not null default 0,
     job_records integer not null default 0,
+    jobs_kept integer not null default 0,
+    jobs_passed integer not null default 0,
+    jobs_failed integer not null default 0,
     catalog_version bigint not null default 0,
     runs_kept integer not null default 0,
     past_changes integer not null default 0,
@@ -607,52 +610,54 @@ create table monitor_component_session (
 create table avocado_job (
     suite_id integer not null,
     job_no integer not null,
-    job_key text not null,
-    unique_ident text not null,
-    run_id integer not null,
+    job_key text collate "C" not null,
+    unique_ident text collate "C" not null,
     description text,
     status smallint,
-    elapsed_time double precision not null,
-    timeout integer not null,
+    elapsed_seconds double precision not null,
+    timeout bigint not null,
     priority smallint,
     created_at bigint not null,
+    tests integer not null,
+    tests_passed integer not null,
+    tests_failed integer not null,
     primary key (suite_id, job_no)
 );
 create unique index job_by_key on avocado_job (suite_id, job_key);
 create index job_by_ident on avocado_job (suite_id, unique_ident);
+create index job_by_time on avocado_job (suite_id, created_at, job_no);
 
 create table avocado_test (
     suite_id integer not null,
     job_no integer not null,
     test_no integer not null,
     tag text not null,
+    tag_key bytea not null,
     status smallint,
-    test_id integer,
-    attempt smallint,
     primary key (suite_id, job_no, test_no)
 );
-create unique index job_test_by_tag on avocado_test (suite_id, job_no, tag);
+create unique index job_test_by_tag on avocado_test (suite_id, job_no, tag_key);
 
 create table avocado_activity (
     suite_id integer not null,
     job_no integer not null,
     test_no integer not null,
-    record_no integer not null,
-    activity text not null,
     at bigint not null,
-    status smallint,
-    primary key (suite_id, job_no, test_no, record_no)
+    activity text collate "C" not null,
+    status smallint not null,
+    record_no bigint not null,
+    primary key (suite_id, job_no, test_no, at, activity, status)
 );
 
 create table avocado_datum (
     suite_id integer not null,
     job_no integer not null,
     test_no integer not null,
-    record_no integer not null,
-    category text not null,
-    name text not null,
+    category text collate "C" not null,
+    name text collate "C" not null,
+    record_no bigint not null,
     value text,
-    primary key (suite_id, job_no, test_no, record_no)
+    primary key (suite_id, job_no, test_no, category, name)
 );
 
 create table avocado_label (

@@ -136,6 +136,9 @@ create table suite_counter (
     jobs integer not null default 0,
     job_tests integer not null default 0,
     job_records integer not null default 0,
+    jobs_kept integer not null default 0,
+    jobs_passed integer not null default 0,
+    jobs_failed integer not null default 0,
     catalog_version integer not null default 0,
     runs_kept integer not null default 0,
     past_changes integer not null default 0,
@@ -609,50 +612,52 @@ create table avocado_job (
     job_no integer not null,
     job_key text not null,
     unique_ident text not null,
-    run_id integer not null,
     description text,
     status integer,
-    elapsed_time real not null,
+    elapsed_seconds real not null,
     timeout integer not null,
     priority integer,
     created_at integer not null,
+    tests integer not null,
+    tests_passed integer not null,
+    tests_failed integer not null,
     primary key (suite_id, job_no)
 ) strict, without rowid;
 create unique index job_by_key on avocado_job (suite_id, job_key);
 create index job_by_ident on avocado_job (suite_id, unique_ident);
+create index job_by_time on avocado_job (suite_id, created_at, job_no);
 
 create table avocado_test (
     suite_id integer not null,
     job_no integer not null,
     test_no integer not null,
     tag text not null,
+    tag_key blob not null,
     status integer,
-    test_id integer,
-    attempt integer,
     primary key (suite_id, job_no, test_no)
 ) strict, without rowid;
-create unique index job_test_by_tag on avocado_test (suite_id, job_no, tag);
+create unique index job_test_by_tag on avocado_test (suite_id, job_no, tag_key);
 
 create table avocado_activity (
     suite_id integer not null,
     job_no integer not null,
     test_no integer not null,
-    record_no integer not null,
-    activity text not null,
     at integer not null,
-    status integer,
-    primary key (suite_id, job_no, test_no, record_no)
+    activity text not null,
+    status integer not null,
+    record_no integer not null,
+    primary key (suite_id, job_no, test_no, at, activity, status)
 ) strict, without rowid;
 
 create table avocado_datum (
     suite_id integer not null,
     job_no integer not null,
     test_no integer not null,
-    record_no integer not null,
     category text not null,
     name text not null,
+    record_no integer not null,
     value text,
-    primary key (suite_id, job_no, test_no, record_no)
+    primary key (suite_id, job_no, test_no, category, name)
 ) strict, without rowid;
 
 create table avocado_label (

@@ -7,7 +7,7 @@ use super::{Counter, NewUpload, Received, plan};
 use crate::catalog::SuiteCatalog;
 use crate::db::Db;
 use crate::error::StorageError;
-use crate::monitor;
+use crate::{avocado, monitor};
 use casebook_model::id::SuiteId;
 
 /// A record that a protocol keeps of its own.
@@ -15,6 +15,8 @@ use casebook_model::id::SuiteId;
 pub enum Record {
     /// pytest-monitor's.
     Monitor(monitor::Record),
+    /// Avocado's, of one job.
+    Avocado(avocado::records::Batch),
 }
 
 /// Why a protocol does not take an upload. Nothing of it is stored, its results included.
@@ -23,6 +25,9 @@ pub enum Refusal {
     /// pytest-monitor's records.
     #[error(transparent)]
     Monitor(#[from] monitor::Refusal),
+    /// Avocado's records.
+    #[error(transparent)]
+    Avocado(#[from] avocado::records::Refusal),
 }
 
 /// A group of uploads whose executions are written.
@@ -36,7 +41,14 @@ pub(crate) struct Written<'a> {
     pub(crate) plan: &'a plan::Plan,
 }
 
-/// Which uploads are refused, and why; empty if none has records. The suite's counter row is locked.
+/// Whether an upload brings only what is kept beside runs: it neither makes a run nor counts as an upload of one.
+pub(crate) fn is_beside_runs(upload: &NewUpload) -> bool {
+    let beside = |record: &Record| matches!(record, Record::Avocado(batch) if batch.is_beside_runs());
+    upload.results.is_empty() && !upload.records.is_empty() && upload.records.iter().all(beside)
+}
+
+/// Which uploads are refused, and why; empty if none has records. Avocado's records, which nothing of an execution is needed
+/// for, are stored at once. The suite's counter row is locked.
 pub(crate) fn examine(
     db: &mut Db<'_>,
     suite: SuiteId,
@@ -47,6 +59,7 @@ pub(crate) fn examine(
     }
     let mut refusals = vec![None; uploads.len()];
     monitor::examine(db, suite, uploads, &mut refusals)?;
+    avocado::examine(db, suite, uploads, &mut refusals)?;
     Ok(refusals)
 }
 

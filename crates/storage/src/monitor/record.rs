@@ -79,7 +79,7 @@ pub(crate) fn examine(
 fn sessions(upload: &NewUpload) -> impl Iterator<Item = &NewSession> {
     upload.records.iter().filter_map(|record| match record {
         ingest::Record::Monitor(Record::Session(session)) => Some(&**session),
-        ingest::Record::Monitor(Record::Metric(_)) => None,
+        ingest::Record::Monitor(Record::Metric(_)) | ingest::Record::Avocado(_) => None,
     })
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn write(
     let stored = written.uploads.iter().zip(written.received).zip(numbers);
     for ((upload, received), numbers) in stored.filter(|((_, received), _)| received.recorded) {
         for record in &upload.records {
-            let ingest::Record::Monitor(record) = record;
+            let ingest::Record::Monitor(record) = record else { continue };
             match record {
                 Record::Session(new) => {
                     counter.sessions += 1;

@@ -8,7 +8,7 @@ use casebook_model::execution::{ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, TestId, VariantId};
 use casebook_model::resources::{Measure, Resources};
 use casebook_model::time::Timestamp;
-use casebook_storage::resources::{self as stored, RunFacts, ShiftFilter, StoredShift};
+use casebook_storage::shifts::{self as stored, RunFacts, ShiftFilter, StoredShift};
 use casebook_storage::{Db, StorageError, executions};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -84,7 +84,7 @@ impl App {
     ///
     /// # Errors
     /// The database fails.
-    pub async fn resources_of_test(&self, suite: SuiteId, test: TestId) -> Result<TestHistory, StorageError> {
+    pub async fn baselines_of_test(&self, suite: SuiteId, test: TestId) -> Result<TestHistory, StorageError> {
         self.read(move |db| {
             let filter = ShiftFilter { test: Some(test), ..ShiftFilter::default() };
             Ok(TestHistory {

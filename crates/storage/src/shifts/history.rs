@@ -8,10 +8,10 @@ use casebook_model::id::{RunId, SuiteId, TestId};
 use casebook_model::resources::Resources;
 use casebook_model::time::Timestamp;
 
-pub(crate) const OF_TEST: &str = "/* resources.of_test */ select run_id, attempt, wall_seconds, user_seconds, system_seconds, cpu_share, memory_mib \
+pub(crate) const OF_TEST: &str = "/* shifts.of_test */ select run_id, attempt, wall_seconds, user_seconds, system_seconds, cpu_share, memory_mib \
      from execution_resources where suite_id = $1 and test_id = $2 and run_id in \
      (select run_id from run /*+ run_by_time */ where suite_id = $1 order by started_at desc, run_id desc limit $3)";
-const RUN_FACTS: &str = "/* resources.run_facts */ select run_id, started_at, branch_class, commit_sha from run \
+const RUN_FACTS: &str = "/* shifts.run_facts */ select run_id, started_at, branch_class, commit_sha from run \
      where suite_id = $1 and run_id = any($2)";
 
 /// What one execution took.

@@ -11,16 +11,16 @@ use casebook_model::run::Protocol;
 use casebook_model::tags::Tags;
 use casebook_model::time::Timestamp;
 
-const UPLOADS: &str = "/* resources.uploads */ select upload_id, run_id, at, branch, branch_class, protocol, accepted from upload \
+const UPLOADS: &str = "/* shifts.uploads */ select upload_id, run_id, at, branch, branch_class, protocol, accepted from upload \
      where suite_id = $1 and upload_id > $2 order by upload_id limit $3";
-pub(crate) const EXECUTIONS: &str = "/* resources.executions */ select upload_id, test_id, attempt, variant_id, flags, offset_ms, duration_us \
+pub(crate) const EXECUTIONS: &str = "/* shifts.executions */ select upload_id, test_id, attempt, variant_id, flags, offset_ms, duration_us \
      from execution where suite_id = $1 and run_id = $2 and upload_id >= $3 and upload_id <= $4 and outcome = 0 and instance = 0 \
      order by test_id, attempt";
-const OF_RUN: &str = "/* resources.of_run */ select test_id, attempt, user_seconds, system_seconds, memory_mib \
+const OF_RUN: &str = "/* shifts.of_run */ select test_id, attempt, user_seconds, system_seconds, memory_mib \
      from execution_resources where suite_id = $1 and run_id = $2";
-const SESSION_TAGS: &str = "/* resources.session_tags */ select tags from upload /*+ upload_by_run */ \
+const SESSION_TAGS: &str = "/* shifts.session_tags */ select tags from upload /*+ upload_by_run */ \
      where suite_id = $1 and run_id = $2 and tags is not null order by upload_id limit 1";
-const UNJUDGED: &str = "/* resources.unjudged */ select test_id from test where suite_id = $1 and judged = 0";
+const UNJUDGED: &str = "/* shifts.unjudged */ select test_id from test where suite_id = $1 and judged = 0";
 
 /// An upload in the order of the uploads.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use casebook_model::id::{SuiteId, VariantId};
 use casebook_model::machine::Machine;
 use casebook_model::run::Protocol;
 use casebook_model::tags::Tags;
-use casebook_storage::{Db, StorageError, machines, resources as stored};
+use casebook_storage::{Db, StorageError, machines, shifts as stored};
 use std::collections::HashMap;
 
 /// The name where nothing is known.
@@ -70,7 +70,9 @@ fn of_machine(machine: &Machine) -> Option<String> {
     let cpus = cpu_count.map(|count| format!("{count} cpus"));
     // Only the version itself, not how it was compiled.
     let runtime = runtime.as_deref().and_then(|runtime| runtime.split_whitespace().next()).map(str::to_owned);
-    let parts: Vec<String> =
-        [system.clone(), machine_type.clone(), cpu_type.clone(), cpus, runtime].into_iter().flatten().collect();
+    let parts: Vec<String> = [system.clone(), machine_type.clone(), cpu_type.clone(), cpus, runtime]
+        .into_iter()
+        .flatten()
+        .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -1,6 +1,7 @@
 //! What tests take, through the real server: baselines, shifts, and what is the machine's.
 
 use crate::setup::{Suite, start, text, token};
+use crate::webhook_setup::wait_until;
 use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -48,14 +49,7 @@ fn caught_up(database: &TestDatabase, suite: &Suite<'_>, rest: &str, done: impl 
 }
 
 fn asked(suite: &Suite<'_>, rest: &str, done: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    for _ in 0..20_000 {
-        last = read(suite, rest);
-        if done(&last) {
-            return last;
-        }
-    }
-    panic!("not so in time: {last}")
+    wait_until(|| read(suite, rest), done)
 }
 
 fn items(page: &Value) -> &[Value] {
@@ -84,7 +78,13 @@ fn a_shift_is_told_with_the_commits_it_may_come_from(database: &TestDatabase) {
     let found = asked(&suite, "/shifts", |page| !items(page).is_empty());
     let [shift] = items(&found) else { panic!("{found}") };
     assert_eq!(
-        json!([shift["name"], shift["measure"], shift["machine_wide"], shift["host_class"], shift["test_id"]]),
+        json!([
+            shift["name"],
+            shift["measure"],
+            shift["machine_wide"],
+            shift["host_class"],
+            shift["test_id"]
+        ]),
         json!(["test 3", "duration", false, "unknown", test])
     );
     let commit = |member: &str| text(&shift[member], "commit_sha");
@@ -108,14 +108,17 @@ fn a_shift_is_told_with_the_commits_it_may_come_from(database: &TestDatabase) {
         assert_eq!(items(&read(&suite, &format!("/shifts?{query}"))).len(), count, "{query}");
     }
     let of_test =
-        asked(&suite, &format!("/tests/{test}/resources"), |found| found["baselines"][0]["runs"] == 20);
+        asked(&suite, &format!("/tests/{test}/baselines"), |found| found["baselines"][0]["runs"] == 20);
     let baseline = &of_test["baselines"][0];
     assert_eq!(json!([baseline["measure"], baseline["host_class"]]), json!(["duration", "unknown"]));
     assert!((baseline["median"].as_f64().unwrap() - 1.4).abs() < 0.1, "{baseline}");
     assert_eq!(of_test["shifts"], json!([shift]));
     let values = of_test["values"].as_array().unwrap();
     assert_eq!(values.len(), 60);
-    assert_eq!(json!([values[0]["commit_sha"], values[0]["branch_class"]]), json!([format!("{:040x}", 59), "default"]));
+    assert_eq!(
+        json!([values[0]["commit_sha"], values[0]["branch_class"]]),
+        json!([format!("{:040x}", 59), "default"])
+    );
     assert!((values[0]["duration"].as_f64().unwrap() - 1.4).abs() < 0.1, "{}", values[0]);
 }
 
@@ -141,7 +144,7 @@ fn a_server_that_was_down_catches_up(database: &TestDatabase) {
         let _ = suite.upload(&run(now, number, slow(number), 5));
     }
     let test = test_id(&suite, "test 3");
-    let rest = format!("/tests/{test}/resources");
+    let rest = format!("/tests/{test}/baselines");
     let before = caught_up(database, &suite, &rest, |found| found["baselines"][0]["runs"] == 42);
     assert_eq!(before["shifts"], json!([]), "{before}");
     // The states are those of 42 runs; these 18 are enough only together with them.
@@ -167,12 +170,12 @@ fn other_branches_and_failures_do_not_count(database: &TestDatabase) {
     }
     let test = test_id(&suite, "test 1");
     let broken = test_id(&suite, "broken");
-    let rest = format!("/tests/{test}/resources");
+    let rest = format!("/tests/{test}/baselines");
     let found = caught_up(database, &suite, &rest, |found| found["baselines"][0]["runs"] == 30);
     assert!((found["baselines"][0]["median"].as_f64().unwrap() - 1.0).abs() < 0.05, "{found}");
     assert_eq!((found["values"].as_array().unwrap().len(), &found["shifts"]), (60, &json!([])));
     let server = start(database);
-    let found = read(&suite.on(&server), &format!("/tests/{broken}/resources"));
+    let found = read(&suite.on(&server), &format!("/tests/{broken}/baselines"));
     assert_eq!(found["baselines"], json!([]), "{found}");
 }
 
@@ -183,7 +186,10 @@ fn session(server: &TestServer, token: &str, now: Timestamp, number: i64) {
         let _ = server.post(&format!("/api/v1{path}")).token(token).json(body).send().expect(201);
     };
     let day = at.to_string();
-    post("/sessions/", &json!({ "session_h": format!("s{number}"), "run_date": day, "scm_ref": format!("{number:040x}"), "tags": {} }));
+    post(
+        "/sessions/",
+        &json!({ "session_h": format!("s{number}"), "run_date": day, "scm_ref": format!("{number:040x}"), "tags": {} }),
+    );
     let added = if number < 40 { 20.0 } else { 60.0 };
     for (test, peak) in [(1, 100.0), (2, 100.0), (3, 100.0 + added), (4, 100.0 + added)] {
         let metric = json!({
@@ -206,15 +212,18 @@ fn peaks_of_a_process_are_told_apart(database: &TestDatabase) {
         session(&server, &writer, now, number);
     }
     let found = caught_up(database, &suite, "/shifts", |page| !items(page).is_empty());
-    let told: Vec<Value> =
-        items(&found).iter().map(|shift| json!([shift["name"], shift["measure"], shift["host_class"]])).collect();
+    let told: Vec<Value> = items(&found)
+        .iter()
+        .map(|shift| json!([shift["name"], shift["measure"], shift["host_class"]]))
+        .collect();
     assert_eq!(told, [json!(["test_3", "memory", "machine"])], "only the test that added more");
     assert!((items(&found)[0]["after"].as_f64().unwrap() - 60.0).abs() < 6.0, "{found}");
     let server = start(database);
     let suite = suite.on(&server);
     let last = test_id(&suite, "test_4");
-    let rest = format!("/tests/{last}/resources");
-    let of_test = asked(&suite, &rest, |found| found["baselines"].as_array().is_some_and(|all| all.len() == 3));
+    let rest = format!("/tests/{last}/baselines");
+    let of_test =
+        asked(&suite, &rest, |found| found["baselines"].as_array().is_some_and(|all| all.len() == 3));
     assert_eq!(of_test["values"][0]["memory_is_process_peak"], true);
     assert!(of_test["values"][0]["memory"].as_f64().unwrap() > 140.0, "as it was reported: {of_test}");
     let own = of_test["baselines"][2]["median"].as_f64().unwrap();
@@ -229,15 +238,13 @@ fn a_deleted_suite_leaves_nothing(database: &TestDatabase) {
         let _ = suite.upload(&run(now, number, |_| 1.0, 3));
     }
     let test = test_id(&suite, "test 1");
-    let rest = format!("/tests/{test}/resources");
+    let rest = format!("/tests/{test}/baselines");
     let _ = asked(&suite, &rest, |found| found["baselines"][0]["runs"] == 20);
     let admin = token(&server, &["--org", "acme", "--scope", "admin"]);
     let _ = server.request("DELETE", &suite.path("")).token(&admin).send().expect(204);
     let rows = "select (select count(*) from resource_baseline) + (select count(*) from resource_suite) \
                 + (select count(*) from host_class) + (select count(*) from suite_removal)";
     let store = casebook_storage::Store::open(&database.url().parse().unwrap()).unwrap();
-    let left = (0..20_000)
-        .map(|_| store.read(|db| db.get(rows, &[], |row| row.get::<i64>(0))).unwrap())
-        .find(|left| *left == 0);
-    assert_eq!(left, Some(0));
+    let left = || json!(store.read(|db| db.get(rows, &[], |row| row.get::<i64>(0))).unwrap());
+    let _ = wait_until(left, |left| left == 0);
 }

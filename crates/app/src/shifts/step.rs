@@ -9,7 +9,7 @@ use casebook_model::id::{SuiteId, UploadId};
 use casebook_model::run::Protocol;
 use casebook_model::suite::Suite;
 use casebook_model::time::Timestamp;
-use casebook_storage::resources::{
+use casebook_storage::shifts::{
     self as stored, Followed, FollowedUpload, MachineWide, NewShift, StoredChunk,
 };
 use casebook_storage::{Db, StorageError, ingest, suites};

@@ -5,7 +5,7 @@ use casebook_analysis::resources::{Peaks, Sample, Worker};
 use casebook_model::execution::ExecutionFlags;
 use casebook_model::id::{RunId, SuiteId, TestId, UploadId};
 use casebook_model::resources::Measure;
-use casebook_storage::resources::{self as stored, FollowedUpload, MeasuredExecution, OwnResources};
+use casebook_storage::shifts::{self as stored, FollowedUpload, MeasuredExecution, OwnResources};
 use casebook_storage::{Db, StorageError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -33,9 +33,9 @@ const PUT: Insert = Insert {
     columns: 16,
     conflict: "",
 };
-const MARK: &str = "/* resources.mark */ update resource_shift set machine_wide = 1 where suite_id = $1 and host_class_id = $2 \
+const MARK: &str = "/* shifts.mark */ update resource_shift set machine_wide = 1 where suite_id = $1 and host_class_id = $2 \
      and measure = $3 and until_upload > $4 and after_upload < $5 and machine_wide = 0 and (share >= 0) = (cast($6 as double precision) >= 0)";
-const UPLOADS: &str = "/* resources.uploads_of_shifts */ select u.upload_id, u.run_id, coalesce(u.commit_sha, r.commit_sha), b.position \
+const UPLOADS: &str = "/* shifts.uploads_of_shifts */ select u.upload_id, u.run_id, coalesce(u.commit_sha, r.commit_sha), b.position \
      from upload u join run r on r.suite_id = u.suite_id and r.run_id = u.run_id \
      left join branch_position b on b.suite_id = u.suite_id and b.commit_sha = coalesce(u.commit_sha, r.commit_sha) \
      where u.suite_id = $1 and u.upload_id = any($2)";

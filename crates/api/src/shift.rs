@@ -97,7 +97,7 @@ pub struct ResourceValue {
 
 /// What a test takes and took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct TestResources {
+pub struct TestBaselines {
     /// Id of the test.
     pub test_id: String,
     /// What is usual, by measure and host class.
