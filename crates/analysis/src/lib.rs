@@ -10,6 +10,7 @@ pub mod judgement;
 pub mod lookup;
 pub mod memory;
 pub mod rerun_policy;
+pub mod resources;
 pub mod signature;
 pub mod simulation;
 pub mod suite_state;

@@ -5,6 +5,11 @@ pub(crate) fn exp2(x: f64) -> f64 {
     libm::exp2(x)
 }
 
+/// `e^x`.
+pub(crate) fn exp(x: f64) -> f64 {
+    libm::exp(x)
+}
+
 /// Natural logarithm.
 pub(crate) fn ln(x: f64) -> f64 {
     libm::log(x)

@@ -8,6 +8,7 @@ mod measurement;
 mod page;
 mod policy;
 mod problem;
+mod shift;
 mod test;
 mod upload;
 mod webhook;
@@ -18,6 +19,7 @@ pub use measurement::Measurement;
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;
+pub use shift::{ResourceBaseline, ResourceValue, Shift, ShiftRun, TestBaselines};
 pub use test::{Episode, Evidence, HealthChange, RerunPolicy, Test, TestDetail};
 pub use upload::{Upload, UploadCounts};
 pub use webhook::{

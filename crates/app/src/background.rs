@@ -11,15 +11,20 @@ const STATISTICS_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How often the detector is told the time.
 const TIME_EVERY: Duration = Duration::from_secs(60);
 
+/// How often the next few uploads of a suite are looked at for what tests take: a step is short, so this bounds its share.
+const RESOURCES_EVERY: Duration = Duration::from_secs(1);
+
 /// Runs due work until `shutdown` says stop.
 pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
     let mut statistics = tokio::time::interval(STATISTICS_EVERY);
     statistics.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut time = tokio::time::interval(TIME_EVERY);
     time.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut resources = tokio::time::interval(RESOURCES_EVERY);
+    resources.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = stopped(&mut shutdown) => return,
+            () = stopped(&mut shutdown) => break,
             _ = statistics.tick() => {
                 let store = Arc::clone(&app.store);
                 if let Err(error) = on_waiting_thread(move || store.refresh_statistics()).await {
@@ -32,8 +37,19 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "what is due was not done");
                 }
             }
+            _ = resources.tick() => {
+                if let Err(error) = app.follow_resources().await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "what tests take was not looked at");
+                }
+            }
             () = app.cleaning.notified() => clear_removed_suites(&app, &shutdown).await,
         }
+    }
+    if let Err(error) = app.stop_following().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the lease of the resource analysis was not given back"
+        );
     }
 }
 

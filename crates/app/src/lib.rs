@@ -16,6 +16,7 @@ pub mod resources;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
+pub mod shifts;
 pub mod suites;
 pub mod tests;
 pub mod uploads;
@@ -36,6 +37,7 @@ use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
 use reruns::RerunLists;
+use shifts::Follower;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use webhooks::Webhooks;
@@ -84,6 +86,7 @@ pub struct App {
     webhooks: Arc<Webhooks>,
     rerun_lists: RerunLists,
     known_tests: known_tests::Lists,
+    follower: Follower,
     options: Options,
 }
 
@@ -120,6 +123,7 @@ impl App {
             webhooks: Arc::new(webhooks),
             rerun_lists: RerunLists::default(),
             known_tests: known_tests::Lists::default(),
+            follower: Follower::new(secrets::random()),
             options,
         }))
     }

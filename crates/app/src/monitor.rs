@@ -240,7 +240,8 @@ fn upload(
     metrics: Vec<Metric>,
     now: Timestamp,
 ) -> NewUpload {
-    let results = metrics.iter().filter_map(|metric| derived(metric, at, now)).collect();
+    let mut variants = Vec::new();
+    let results = metrics.iter().filter_map(|metric| derived(metric, at, now, &mut variants)).collect();
     let record = |metric| Record::Monitor(stored::Record::Metric(Box::new(NewMetric::new(metric))));
     NewUpload {
         suite: suite.id,
@@ -256,7 +257,7 @@ fn upload(
         at,
         digest: None,
         tags: Tags::default(),
-        variants: vec![Variant::default()],
+        variants,
         results,
         records: metrics.into_iter().map(record).collect(),
         repaired: 0,
@@ -279,7 +280,7 @@ fn time_of(text: &str, now: Timestamp) -> Timestamp {
 }
 
 /// The execution that follows from a metric; none if it names no test.
-fn derived(metric: &Metric, at: Timestamp, now: Timestamp) -> Option<NewResult> {
+fn derived(metric: &Metric, at: Timestamp, now: Timestamp, variants: &mut Vec<Variant>) -> Option<NewResult> {
     let text = |word| {
         let mut text = metric.word(word).to_owned();
         cut_middle(&mut text, LONGEST_TEST_NAME);
@@ -318,11 +319,28 @@ fn derived(metric: &Metric, at: Timestamp, now: Timestamp) -> Option<NewResult> 
         offset_ms: if distance.abs() <= DAY_US { distance / 1000 } else { 0 },
         duration_us: seconds.map(|seconds| (seconds * 1e6) as i64),
         external_hash: None,
-        variant: 0,
+        variant: variant(metric.word(MetricWord::Context), variants),
         failure: None,
         tags: Tags::default(),
         spans: None,
         resources: Some(metric.resources()),
+    })
+}
+
+/// The tag of a variant that names a machine by its identifier.
+pub(crate) const CONTEXT_TAG: &str = "context";
+
+/// Longest identifier of a machine that tells environments apart; those of pytest-monitor have 32 characters.
+const LONGEST_CONTEXT: usize = 200;
+
+/// The place among `variants` of the environment that a machine makes: peaks and times of different machines are never compared.
+fn variant(context: &str, variants: &mut Vec<Variant>) -> usize {
+    let tags: Tags =
+        [(CONTEXT_TAG, context)].into_iter().filter(|(_, key)| key.len() <= LONGEST_CONTEXT).collect();
+    let variant = Variant::of(&tags, &Tags::default(), &[CONTEXT_TAG]);
+    variants.iter().position(|known| *known == variant).unwrap_or_else(|| {
+        variants.push(variant);
+        variants.len() - 1
     })
 }
 

@@ -8,6 +8,7 @@ mod marks;
 mod openapi;
 mod policy;
 mod resources;
+mod shifts;
 mod tests;
 mod uploads;
 mod webhooks;
@@ -42,6 +43,8 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/executions"), get(executions::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::list))
+        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/baselines"), get(shifts::find))
+        .with(Needs::Read, Method::GET, format!("{suite}/shifts"), get(shifts::list))
         .with(Needs::Write, Method::POST, format!("{suite}/tests/{{test}}/marks"), post(marks::create))
         .with(Needs::Write, Method::PUT, format!("{suite}/tests/{{test}}/policy"), put(policy::set_of_test))
         .with(

@@ -2,7 +2,9 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::value::Value;
-use crate::{detector, executions, failures, ingest, rollups, runs, selection, tests, tokens, uploads};
+use crate::{
+    detector, executions, failures, ingest, rollups, runs, selection, shifts, tests, tokens, uploads,
+};
 
 /// A statement with values like those it meets.
 pub struct HotRead {
@@ -41,6 +43,13 @@ pub fn all() -> Vec<HotRead> {
         read(detector::UPLOADS_OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(1 << 30), Value::Int(0)]),
         read(detector::PASSED, &[SUITE, FEW, FEW]),
         read(rollups::VERSIONS, &[SUITE]),
+        read(shifts::EXECUTIONS, &[SUITE, Value::Int(7), Value::Int(1), Value::Int(9)]),
+        read(shifts::NEWEST, &[SUITE, Value::Int(1 << 30), Value::Int(-1), Value::Int(-1), Value::Int(50)]),
+        read(
+            shifts::SHIFTS_OF_TEST,
+            &[SUITE, Value::Int(1 << 30), Value::Int(-1), Value::Int(-1), Value::Int(50), Value::Int(7)],
+        ),
+        read(shifts::OF_TEST, &[SUITE, Value::Int(7), Value::Int(400)]),
         read(tests::LIST, &[SUITE, Value::Int(30), Value::Int(0)]),
         read(tests::BY_IDS, &[SUITE, FEW]),
         read(tests::SPELLINGS, &[SUITE, FEW, Value::Int(1)]),

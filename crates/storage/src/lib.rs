@@ -15,6 +15,7 @@ mod store;
 
 pub mod aliases;
 pub mod installation;
+pub mod leases;
 pub mod organizations;
 pub mod ownership;
 pub mod suites;
@@ -42,6 +43,7 @@ pub mod resources;
 pub mod rollups;
 pub mod runs;
 pub mod selection;
+pub mod shifts;
 pub mod stream;
 pub mod tests;
 pub mod uploads;

@@ -5,3 +5,4 @@ mod project;
 mod cases;
 mod order;
 mod quality;
+mod resources;

@@ -48,6 +48,7 @@ mod replay_buildkite;
 mod replay_junit;
 mod rest;
 mod runs;
+mod shifts;
 mod suites;
 mod test_filters;
 mod tests_list;

@@ -472,6 +472,53 @@ create table health_change (
     primary key (suite_id, test_id, at, to_health)
 );
 
+-- What tests take: machines that are alike, what is usual for each test on them, and what shifted.
+
+create table host_class (
+    suite_id integer not null,
+    host_class_id integer not null,
+    class_key bytea not null,
+    name text not null,
+    primary key (suite_id, host_class_id)
+);
+create unique index host_class_by_key on host_class (suite_id, class_key);
+
+create table resource_suite (
+    suite_id integer not null primary key,
+    upload_id integer not null,
+    shifts integer not null,
+    body bytea not null
+);
+
+create table resource_baseline (
+    suite_id integer not null,
+    chunk integer not null,
+    host_class_id integer not null,
+    body bytea not null,
+    primary key (suite_id, chunk, host_class_id)
+);
+
+create table resource_shift (
+    suite_id integer not null,
+    shift_id integer not null,
+    test_id integer not null,
+    host_class_id integer not null,
+    measure smallint not null,
+    at bigint not null,
+    after_upload integer not null,
+    upload_id integer not null,
+    until_upload integer not null,
+    before_amount double precision not null,
+    after_amount double precision not null,
+    share double precision not null,
+    p double precision not null,
+    values_before smallint not null,
+    values_after smallint not null,
+    machine_wide smallint not null,
+    primary key (suite_id, shift_id)
+);
+create index shift_by_test on resource_shift (suite_id, test_id, shift_id);
+
 create table test_plan (
     suite_id integer not null,
     plan_key bytea not null,
