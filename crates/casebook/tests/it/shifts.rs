@@ -190,7 +190,7 @@ fn session(server: &TestServer, token: &str, now: Timestamp, number: i64) {
     let day = at.to_string();
     post(
         "/sessions/",
-        &json!({ "session_h": format!("s{number}"), "run_date": day, "scm_ref": format!("{number:040x}"), "tags": {} }),
+        &json!({ "session_h": format!("s{number}"), "run_date": day, "scm_ref": format!("{number:040x}"), "description": {} }),
     );
     let added = if number < 40 { 20.0 } else { 60.0 };
     for (test, peak) in [(1, 100.0), (2, 100.0), (3, 100.0 + added), (4, 100.0 + added)] {

@@ -10,13 +10,15 @@ use casebook_model::time::Timestamp;
 use std::collections::HashMap;
 
 macro_rules! select {
-    ($name:literal, $rest:literal) => {
+    ($name:literal, $hint:literal, $rest:literal) => {
         concat!(
             "/* ",
             $name,
             " */ select s.shift_id, s.test_id, s.measure, s.at, s.after_upload, s.upload_id, s.until_upload, s.before_amount, \
              s.after_amount, s.share, s.p, s.values_before, s.values_after, s.machine_wide, h.name, t.class_name, t.name \
-             from resource_shift s join host_class h on h.suite_id = s.suite_id and h.host_class_id = s.host_class_id \
+             from resource_shift s ",
+            $hint,
+            " join host_class h on h.suite_id = s.suite_id and h.host_class_id = s.host_class_id \
              join test t on t.suite_id = s.suite_id and t.test_id = s.test_id where s.suite_id = $1 and s.shift_id < $2 \
              and ($3 < 0 or s.measure = $3) and ($4 < 0 or s.machine_wide = $4) ",
             $rest
@@ -24,9 +26,12 @@ macro_rules! select {
     };
 }
 
-pub(crate) const NEWEST: &str = select!("resources.newest", "order by s.shift_id desc limit $5");
-pub(crate) const OF_TEST: &str =
-    select!("resources.shifts_of_test", "and s.test_id = $6 order by s.shift_id desc limit $5");
+pub(crate) const NEWEST: &str = select!("shifts.newest", "", "order by s.shift_id desc limit $5");
+pub(crate) const OF_TEST: &str = select!(
+    "shifts.of_test_newest",
+    "/*+ shift_by_test */",
+    "and s.test_id = $6 order by s.shift_id desc limit $5"
+);
 const PUT: Insert = Insert {
     into: "resource_shift (suite_id, shift_id, test_id, host_class_id, measure, at, after_upload, upload_id, until_upload, \
            before_amount, after_amount, share, p, values_before, values_after, machine_wide)",
