@@ -10,6 +10,7 @@ use casebook_model::resources::{Measure, Resources};
 use casebook_model::time::Timestamp;
 use casebook_storage::shifts::{self as stored, RunFacts, ShiftFilter, StoredShift};
 use casebook_storage::{Db, StorageError, executions};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Newest runs of a suite that are looked through for values.
@@ -129,9 +130,10 @@ fn values(db: &mut Db<'_>, suite: SuiteId, test: TestId) -> Result<Vec<TestValue
     let mut values = Vec::with_capacity(history.len());
     for execution in history {
         let Some(run) = facts.get(&execution.id.run) else { continue };
-        if !classes.contains_key(&execution.variant) {
-            classes.insert(execution.variant, host_class::name(db, suite, execution.variant)?);
-        }
+        let class = match classes.entry(execution.variant) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(host_class::name(db, suite, execution.variant)?),
+        };
         values.push(TestValue {
             run: run.run,
             attempt: execution.id.attempt,
@@ -139,7 +141,7 @@ fn values(db: &mut Db<'_>, suite: SuiteId, test: TestId) -> Result<Vec<TestValue
             branch_class: run.class,
             commit: run.commit.clone(),
             outcome: execution.outcome,
-            host_class: classes.get(&execution.variant).cloned().unwrap_or_default(),
+            host_class: class.clone(),
             duration_us: execution.duration_us,
             resources: measured.get(&(run.run, execution.id.attempt)).copied(),
             is_process_peak: execution.flags.contains(ExecutionFlags::MEASURED),
