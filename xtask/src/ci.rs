@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::clients::{self, Clients};
 use crate::command::{self, cargo};
 use crate::pg::{Cluster, Durability};
+use crate::plugin;
 use crate::tidy;
 use crate::tools::{self, PostgresBinaries};
 
@@ -17,6 +18,8 @@ use crate::tools::{self, PostgresBinaries};
 pub(crate) struct Options {
     /// Leave PostgreSQL out: nothing is tested on it.
     sqlite_only: bool,
+    /// Test the plugin on every major version of pytest, not only on the oldest and the newest.
+    all: bool,
 }
 
 impl Options {
@@ -25,7 +28,11 @@ impl Options {
         for argument in arguments {
             match argument.to_str() {
                 Some("--sqlite-only") => options.sqlite_only = true,
-                _ => bail!("`ci` does not know `{}`, its only option is --sqlite-only", argument.display()),
+                Some("--all") => options.all = true,
+                _ => bail!(
+                    "`ci` does not know `{}`, its options are --sqlite-only and --all",
+                    argument.display()
+                ),
             }
         }
         Ok(options)
@@ -59,6 +66,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         command::run(&mut with_test_environment(nextest, &tools.clients, cluster.as_ref()))
     })?;
     drop(cluster);
+    steps.run("plugin", || plugin::run(options.all))?;
     steps.print_table();
     Ok(())
 }
@@ -133,9 +141,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_only_option_is_sqlite_only() {
-        assert_eq!(Options::parse(&[]).unwrap(), Options { sqlite_only: false });
-        assert_eq!(Options::parse(&["--sqlite-only".into()]).unwrap(), Options { sqlite_only: true });
+    fn options_are_read() {
+        assert_eq!(Options::parse(&[]).unwrap(), Options::default());
+        let sqlite_only = Options { sqlite_only: true, ..Options::default() };
+        assert_eq!(Options::parse(&["--sqlite-only".into()]).unwrap(), sqlite_only);
+        let both = Options { sqlite_only: true, all: true };
+        assert_eq!(Options::parse(&["--all".into(), "--sqlite-only".into()]).unwrap(), both);
         assert!(Options::parse(&["--keep-going".into()]).is_err());
     }
 

@@ -84,20 +84,43 @@ pub(crate) fn command() -> Result<()> {
 /// Installs what is missing.
 pub(crate) fn prepare() -> Result<Clients> {
     let folders = Folders::locate()?;
-    fs::create_dir_all(&folders.cache)
-        .with_context(|| format!("could not make the cache folder {}", folders.cache.display()))?;
-    // Two runs at once must not build the same folder. The lock ends with the file handle.
-    let lock = File::create(folders.cache.join("lock"))?;
-    lock.lock().context("could not lock the cache folder")?;
+    let _lock = lock(&folders.cache)?;
     for (venv, folder) in VENVS.iter().zip(&folders.venvs) {
-        if !python_is_ready(folder) {
-            make(folder, |folder| make_venv(venv, folder))?;
-        }
+        prepare_venv(venv.name, venv.requirements, folder)?;
     }
     if !folders.node_is_ready() {
         make(&folders.node, make_node)?;
     }
     Ok(folders.clients())
+}
+
+/// The interpreter of a Python environment with these packages; it is made if it is missing.
+pub(crate) fn python(name: &str, requirements: &str) -> Result<PathBuf> {
+    let cache = cache_folder()?;
+    let folder = venv_folder(&cache, name, requirements);
+    let _lock = lock(&cache)?;
+    prepare_venv(name, requirements, &folder)?;
+    Ok(python_in(&folder))
+}
+
+/// Two runs at once must not build the same folder. The lock ends with the file handle.
+fn lock(cache: &Path) -> Result<File> {
+    fs::create_dir_all(cache)
+        .with_context(|| format!("could not make the cache folder {}", cache.display()))?;
+    let lock = File::create(cache.join("lock"))?;
+    lock.lock().context("could not lock the cache folder")?;
+    Ok(lock)
+}
+
+fn venv_folder(cache: &Path, name: &str, requirements: &str) -> PathBuf {
+    cache.join(format!("{name}-{:016x}", fnv1a(requirements)))
+}
+
+fn prepare_venv(name: &str, requirements: &str, folder: &Path) -> Result<()> {
+    if python_is_ready(folder) {
+        return Ok(());
+    }
+    make(folder, |folder| make_venv(name, requirements, folder))
 }
 
 /// The clients, if an earlier run prepared them.
@@ -118,7 +141,7 @@ struct Folders {
 impl Folders {
     fn locate() -> Result<Folders> {
         let cache = cache_folder()?;
-        let folder = |venv: &Venv| cache.join(format!("{}-{:016x}", venv.name, fnv1a(venv.requirements)));
+        let folder = |venv: &Venv| venv_folder(&cache, venv.name, venv.requirements);
         let venvs = VENVS.iter().map(folder).collect();
         let node = cache.join(format!("node-{:016x}", fnv1a(NODE_PACKAGE)));
         Ok(Folders { cache, venvs, node })
@@ -162,21 +185,20 @@ fn make(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-fn make_venv(venv: &Venv, folder: &Path) -> Result<()> {
+fn make_venv(name: &str, packages: &str, folder: &Path) -> Result<()> {
     tools::python_venv()?;
     command::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, venv.requirements)?;
+    fs::write(&requirements, packages)?;
     let mut pip = Command::new(python_in(folder));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    if venv.name == "monitor" {
+    if name == "monitor" {
         pip.arg("--no-deps");
     }
     pip.arg("--requirement");
-    command::run(pip.arg(requirements)).with_context(|| {
-        format!("the Python packages of xtask/clients/{}.txt could not be installed", venv.name)
-    })?;
-    for (_, package) in SOURCES.iter().filter(|(name, _)| *name == venv.name) {
+    command::run(pip.arg(requirements))
+        .with_context(|| format!("the Python packages of xtask/clients/{name}.txt could not be installed"))?;
+    for (_, package) in SOURCES.iter().filter(|(of, _)| *of == name) {
         unpack_source(package, folder).with_context(|| format!("no source of {package} could be had"))?;
     }
     Ok(())

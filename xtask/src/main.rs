@@ -6,6 +6,7 @@ mod ci;
 mod clients;
 mod command;
 mod pg;
+mod plugin;
 mod tidy;
 mod tools;
 
@@ -18,7 +19,9 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
 Commands:
-  ci [--sqlite-only]     check and test everything, as continuous integration does
+  ci [--sqlite-only] [--all]
+                         check and test everything, as continuous integration does
+  plugin [--all]         test the pytest plugin on the oldest and newest pytest, or on every major version
   tidy                   check the house rules
   pg [-- command...]     start a throw-away PostgreSQL, run the command with it or wait for Ctrl-C
   bench [args...]        run the benchmarks, with a PostgreSQL that syncs to disk
@@ -54,6 +57,7 @@ fn dispatch(arguments: &[OsString]) -> Result<ExitCode> {
         }
         Some("pg") => return pg::command(rest),
         Some("bench") => bench::run(rest)?,
+        Some("plugin") => plugin::command(rest)?,
         Some("clients") => {
             refuse_arguments("clients", rest)?;
             clients::command()?;

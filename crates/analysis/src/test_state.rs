@@ -4,6 +4,7 @@
 //! ([`crate::health`]), so that it does not matter when the clock-driven part ran.
 
 use crate::codec::{Damaged, Reader, Writer};
+use crate::health::Rules;
 use crate::rates::Rates;
 use crate::upload::{BranchKey, CommitKey, Lane, Upload};
 use casebook_model::branch::BranchClass;
@@ -156,6 +157,17 @@ impl TestState {
         is_default && !self.blocks.is_empty()
             || self.pending.iter().any(|pending| pending.commit == upload.commit)
             || self.repair.is_some_and(|repair| repair.commit == upload.commit)
+    }
+
+    /// Whether a promise of `commit` to repair the test is worth anything at `at`, with `since` passes since the state was
+    /// changed: an episode is open, the promise is new, and the test is not known to have failed there.
+    #[must_use]
+    pub fn takes_repair(&self, commit: CommitKey, at: Timestamp, since: u64, rules: Rules) -> bool {
+        let is_open = self.episode(at, since, rules).is_some_and(|episode| episode.ended.is_none());
+        let is_counted = self.repair.is_some_and(|repair| repair.commit == commit);
+        let failed = self.pending.iter().any(|pending| pending.commit == commit)
+            || self.evidence.iter().any(|mark| mark.commit == commit);
+        is_open && !is_counted && !failed
     }
 
     /// Whether every pass on the default branch can.

@@ -2,6 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Ids are opaque. Members may be added; clients ignore what they do not know.
 
+mod execution;
 mod failure;
 mod measurement;
 mod page;
@@ -12,6 +13,7 @@ mod test;
 mod upload;
 mod webhook;
 
+pub use execution::{Execution, Resources};
 pub use failure::{Failure, Judgement};
 pub use measurement::Measurement;
 pub use page::Page;

@@ -44,7 +44,12 @@ impl Credential {
     ) -> Result<Option<Self>, Denied> {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Denied::Unknown);
         if let Some(value) = authorization {
-            return Self::from_authorization(&text(value)?).ok_or(Denied::Unknown).map(Some);
+            let value = text(value)?;
+            // Clients without a token send the scheme alone (`aviator.md` 1).
+            let is_empty = value.trim().eq_ignore_ascii_case("bearer");
+            if !is_empty || api_key.is_none() {
+                return Self::from_authorization(&value).ok_or(Denied::Unknown).map(Some);
+            }
         }
         Ok(api_key.map(text).transpose()?.map(Self::Token))
     }

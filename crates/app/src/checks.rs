@@ -7,7 +7,7 @@ use crate::setup::DEFAULT_SLUG;
 use casebook_model::evidence::EpisodeEnd;
 use casebook_model::id::TestId;
 use casebook_model::run::Protocol;
-use casebook_model::suite::{RepositoryName, Suite, same_check};
+use casebook_model::suite::{LONGEST_CHECK, RepositoryName, Suite, check_name, same_check};
 use casebook_model::test::Identity;
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_storage::detector::StoredEpisode;
@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 /// Days after its latest evidence in which a flaky test is listed, whatever became of it (`aviator.md` 2.3).
 const LISTED_DAYS: i64 = 30;
+
+/// Other names of one check.
+const MOST_ALIASES: i64 = 100;
 
 /// A test that is or was known to be flaky.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +63,14 @@ impl App {
     ) -> Result<Option<Arc<RerunList>>, StorageError> {
         let (access, repository, check) = (access.clone(), repository.to_owned(), check.to_owned());
         let (app, now) = (Arc::clone(self), self.now());
-        self.read(move |db| match find(db, &access, &repository, &check)? {
-            Some(suite) => app.rerun_lists.get(db, &suite, now).map(Some),
-            None => Ok(None),
-        })
-        .await
+        let found = self.read(move |db| {
+            let Some(suite) = find(db, &access, &repository, &check)? else { return Ok(None) };
+            let list = app.rerun_lists.get(db, &suite, now)?;
+            Ok(Some((suite, list)))
+        });
+        let Some((suite, list)) = found.await? else { return Ok(None) };
+        self.count_the_rest(suite, &list);
+        Ok(Some(list))
     }
 
     /// The only suite with that repository or that check among those that this access reaches, if there is one alone.
@@ -112,17 +118,25 @@ impl App {
         .await
     }
 
-    /// Notes that a CI provider asks for the suite's check under another name too.
+    /// Notes that a CI provider asks for the suite's check under another name too. Names that are very long are left out, and so
+    /// are those of a suite that has many.
     ///
     /// # Errors
     /// The database fails.
     pub async fn note_alias(&self, suite: &Suite, alias: String) -> Result<(), StorageError> {
         let id = suite.id;
+        if alias.len() > LONGEST_CHECK {
+            return Ok(());
+        }
         let known = alias.clone();
         if self.read(move |db| aliases::is_known(db, id, &known)).await? {
             return Ok(());
         }
-        self.write(move |db| aliases::add(db, id, &alias)).await
+        self.write(move |db| match aliases::count(db, id)? {
+            MOST_ALIASES.. => Ok(()),
+            _ => aliases::add(db, id, &alias),
+        })
+        .await
     }
 
     /// The tests of a suite that were announced as flaky and have evidence in the last 30 days, those whose episode began
@@ -154,7 +168,7 @@ impl App {
                 identity: shown.test.identity,
                 first_occurrence: episode.opened_at,
                 last_occurrence: episode.last_evidence_at,
-                last_24_hours: observed.get(&test).copied().unwrap_or(0),
+                last_24_hours: observed.count(test, episode.opened_at),
             });
             Ok(flaky.collect())
         })
@@ -170,6 +184,7 @@ fn find(
     check: &str,
 ) -> Result<Option<Suite>, StorageError> {
     let Ok(repository) = RepositoryName::from_address(repository) else { return Ok(None) };
+    let check = &check_name(check);
     if let Extent::Organization(organization) = access.extent {
         let suites = suites::of_repository(db, organization, &repository)?;
         if let Some(suite) = of_check(db, suites, check)? {

@@ -8,6 +8,7 @@ mod export;
 mod health;
 mod lookup;
 mod marks;
+mod repairs;
 mod source;
 pub(crate) mod states;
 mod tick;
@@ -77,6 +78,7 @@ fn fold(db: &mut Db<'_>, held: &mut Held, outbox: &Outbox, step: &FoldStep<'_>) 
         return Ok(());
     }
     let source = Source::of(step);
+    repairs::promise(db, held, outbox, step, &source)?;
     let position = held.position(db, step, &source)?;
     let mut upload = Upload {
         upload: step.upload,

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod detection;
 pub mod dispositions;
 mod group_commit;
+pub mod known_tests;
 pub mod metrics;
 pub mod monitor;
 pub mod passwords;
@@ -85,6 +86,7 @@ pub struct App {
     webhooks: Arc<Webhooks>,
     rerun_lists: RerunLists,
     follower: Follower,
+    known_tests: known_tests::Lists,
     options: Options,
 }
 
@@ -121,6 +123,7 @@ impl App {
             webhooks: Arc::new(webhooks),
             rerun_lists: RerunLists::default(),
             follower: Follower::new(secrets::random()),
+            known_tests: known_tests::Lists::default(),
             options,
         }))
     }

@@ -13,7 +13,7 @@ use casebook_model::test::Identity;
 use casebook_model::time::Timestamp;
 use casebook_storage::{Db, StorageError, policies};
 use list::Kept;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Suites whose lists are kept; past it all are made again.
@@ -24,6 +24,8 @@ const MOST_LISTS: usize = 1_000;
 pub struct RerunList {
     /// Tests that are not treated like all others; the one with the latest evidence last.
     pub tests: Vec<Arc<Listed>>,
+    /// Some counts are estimates, and better ones are on their way.
+    pub(crate) estimated: bool,
 }
 
 /// A test that is not treated like all others.
@@ -60,6 +62,8 @@ impl Listed {
 #[derive(Default)]
 pub(crate) struct RerunLists {
     suites: Mutex<HashMap<SuiteId, Place>>,
+    /// Suites whose tests are being counted.
+    counting: Mutex<HashSet<SuiteId>>,
 }
 
 type Place = Arc<Mutex<Kept>>;
@@ -79,6 +83,15 @@ impl RerunLists {
         kept.list(db, suite, versions, now)
     }
 
+    /// Whether nobody counts the suite's tests yet; then the caller does.
+    fn begin_counting(&self, suite: SuiteId) -> bool {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner).insert(suite)
+    }
+
+    fn end_counting(&self, suite: SuiteId) {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner).remove(&suite);
+    }
+
     fn place(&self, suite: SuiteId) -> Place {
         let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
         if suites.len() >= MOST_LISTS && !suites.contains_key(&suite) {
@@ -95,7 +108,33 @@ impl App {
     /// The database fails, or the suite was deleted.
     pub async fn rerun_list(self: &Arc<Self>, suite: Suite) -> Result<Arc<RerunList>, StorageError> {
         let (app, now) = (Arc::clone(self), self.now());
-        self.read(move |db| app.rerun_lists.get(db, &suite, now)).await
+        let asked = suite.clone();
+        let list = self.read(move |db| app.rerun_lists.get(db, &asked, now)).await?;
+        self.count_the_rest(suite, &list);
+        Ok(list)
+    }
+
+    /// Goes on counting what an answer did not wait for, a little at a time, so that others are answered in between.
+    pub(crate) fn count_the_rest(self: &Arc<Self>, suite: Suite, list: &RerunList) {
+        if !list.estimated || !self.rerun_lists.begin_counting(suite.id) {
+            return;
+        }
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut estimated = true;
+            while estimated {
+                let (lists, now, asked) = (Arc::clone(&app), app.now(), suite.clone());
+                let list = app.read(move |db| lists.rerun_lists.get(db, &asked, now)).await;
+                estimated = list.as_ref().is_ok_and(|list| list.estimated);
+                if let Err(error) = list {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "run counts stay estimates for now"
+                    );
+                }
+            }
+            app.rerun_lists.end_counting(suite.id);
+        });
     }
 
     /// The run counts of the suite's flaky tests, if somebody has set them.

@@ -4,13 +4,12 @@ use crate::access::{Access, Denied, Extent};
 use crate::setup::DEFAULT_SLUG;
 use crate::{App, secrets};
 use casebook_model::id::OrganizationId;
-use casebook_model::suite::{Organization, RepositoryName, Slug, Suite, SuiteAttributes, same_check};
+use casebook_model::suite::{
+    Organization, RepositoryName, Slug, Suite, SuiteAttributes, SuiteName, check_name, same_check,
+};
 use casebook_model::time::Timestamp;
 use casebook_model::token::{Reach, Scope};
 use casebook_storage::{Db, StorageError, organizations, removals, suites, tokens};
-
-/// Longest name of a check, in bytes.
-const LONGEST_CHECK: usize = 300;
 
 /// Suites whose slugs differ only by a number at the end, at most.
 const MOST_NAMESAKES: usize = 1000;
@@ -59,6 +58,9 @@ pub enum NotChanged {
     /// Another suite has that name in addresses.
     #[error("the organization has a suite {0} already: choose another name")]
     Taken(Slug),
+    /// Whoever asks for a check would not know which suite is meant.
+    #[error("the organization has another suite for that repository and check: {0}")]
+    SameCheck(SuiteName),
     /// First-start suites take what names no suite.
     #[error("the suite named default cannot be deleted: results that name no suite go there")]
     Default,
@@ -111,14 +113,17 @@ impl App {
         let hash = token.as_deref().map(secrets::token_hash);
         let taken = slug.clone();
         let made = self.write(move |db| {
+            if let Some(other) = suites::same_check(db, organization.id, None, &attributes)? {
+                return Ok(Err(NotChanged::SameCheck(other.name())));
+            }
             let suite = suites::insert(db, &organization, &slug, &attributes, now)?;
             if let Some(hash) = hash {
                 tokens::insert(db, &hash, Reach::Suite(suite.id), Scope::Upload, None, now)?;
             }
-            Ok(suite)
+            Ok(Ok(suite))
         });
         match made.await {
-            Ok(suite) => Ok((suite, token)),
+            Ok(made) => Ok((made?, token)),
             Err(error) if error.is_unique_violation() => Err(NotChanged::Taken(taken)),
             Err(error) => Err(error.into()),
         }
@@ -140,10 +145,14 @@ impl App {
         let changed = self.write(move |db| {
             let Some(mut suite) = suites::find_by_id(db, id)? else { return Ok(None) };
             change(&mut suite.attributes);
+            let organization = suite.organization.id;
+            if let Some(other) = suites::same_check(db, organization, Some(id), &suite.attributes)? {
+                return Ok(Some(Err(NotChanged::SameCheck(other.name()))));
+            }
             suites::update(db, id, &suite.attributes, now)?;
-            Ok(Some(suite))
+            Ok(Some(Ok(suite)))
         });
-        Ok(changed.await?.ok_or(Denied::NotFound)?)
+        changed.await?.ok_or(Denied::NotFound)?
     }
 
     /// Deletes a suite with its tokens and webhooks at once; its records are cleared away in the background.
@@ -199,7 +208,7 @@ impl App {
             }
         };
         let repository = named.repository.and_then(|text| RepositoryName::from_address(&text).ok());
-        let check = named.check.filter(|check| check.len() <= LONGEST_CHECK && !check.trim().is_empty());
+        let check = named.check.as_deref().map(check_name).filter(|check| !check.is_empty());
         let wanted = Wanted { organization, repository, check, provider: named.provider };
         if wanted.repository.is_none() && wanted.check.is_none() {
             let suite = self.suite_for_records(access).await?;
@@ -280,7 +289,7 @@ fn is_named(suite: &Suite, named: &NamedSuite) -> bool {
 }
 
 fn has_check(suite: &Suite, check: &str) -> bool {
-    suite.attributes.check.as_deref().is_some_and(|own| same_check(own, check))
+    suite.attributes.check.as_deref().is_some_and(|own| same_check(own, &check_name(check)))
 }
 
 /// A suite that is looked for, and made if it is not there.

@@ -6,6 +6,7 @@ use crate::Failure;
 use crate::database::{self, Database};
 use casebook_app::detection::{self, Exported, ExportedMark, Item};
 use casebook_model::key::hex;
+use casebook_model::mark::Statement;
 use casebook_model::measurement::MetricWord;
 use casebook_model::suite::SuiteName;
 use casebook_storage::monitor::metrics::Selection;
@@ -123,12 +124,16 @@ fn line(execution: &Exported) -> serde_json::Value {
 }
 
 fn mark_line(mark: &ExportedMark) -> serde_json::Value {
-    json!({
+    let mut line = json!({
         "at": mark.at.to_rfc3339_micros(),
         "class_name": mark.class_name,
         "name": mark.name,
-        "mark": mark.mark.as_str(),
-    })
+        "mark": mark.said.as_str(),
+    });
+    if let Statement::Repair(commit) = &mark.said {
+        line["commit"] = commit.as_str().into();
+    }
+    line
 }
 
 fn row(execution: &Exported) -> String {

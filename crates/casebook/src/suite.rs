@@ -2,7 +2,9 @@
 
 use crate::Failure;
 use crate::database::{Database, now};
-use casebook_model::suite::{RepositoryName, ResolveRule, Sensitivity, SuiteAttributes, SuiteName};
+use casebook_model::suite::{
+    RepositoryName, ResolveRule, Sensitivity, SuiteAttributes, SuiteName, check_name,
+};
 use casebook_storage::{StorageError, organizations, suites};
 use clap::{Args, Subcommand};
 use std::io::{self, Write as _};
@@ -46,6 +48,17 @@ struct Create {
     /// When a flaky test counts as resolved: quiet or proven [default: quiet]
     #[arg(long, value_name = "RULE", env = "CASEBOOK_RESOLVE", value_parser = resolve_rule)]
     resolve: Option<ResolveRule>,
+    /// Whether clients run tests several times that the suite does not know: on or off [default: off]
+    #[arg(long, value_name = "SWITCH", env = "CASEBOOK_NEW_TESTS", value_parser = switch)]
+    new_tests: Option<bool>,
+}
+
+fn switch(word: &str) -> Result<bool, String> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("use on or off".to_owned()),
+    }
 }
 
 pub(crate) fn sensitivity(word: &str) -> Result<Sensitivity, String> {
@@ -68,17 +81,31 @@ impl SuiteCommand {
 impl Create {
     fn run(self) -> Result<(), Failure> {
         let store = self.database.open()?;
-        let (made, suite) = store.write(|db| {
+        let made = store.write(|db| {
             let SuiteName { organization, suite: slug } = &self.name;
             if let Some(mut suite) = suites::find(db, organization.as_str(), slug.as_str())? {
                 self.change(&mut suite.attributes);
+                let organization = suite.organization.id;
+                if let Some(other) = suites::same_check(db, organization, Some(suite.id), &suite.attributes)?
+                {
+                    return Ok(Err(other));
+                }
                 suites::update(db, suite.id, &suite.attributes, now())?;
-                return Ok::<_, StorageError>((false, suite));
+                return Ok::<_, StorageError>(Ok((false, suite)));
             }
             let organization = organizations::find_or_insert(db, organization, now())?;
             let mut attributes = SuiteAttributes::named(slug.as_str());
             self.change(&mut attributes);
-            Ok((true, suites::insert(db, &organization, slug, &attributes, now())?))
+            if let Some(other) = suites::same_check(db, organization.id, None, &attributes)? {
+                return Ok(Err(other));
+            }
+            Ok(Ok((true, suites::insert(db, &organization, slug, &attributes, now())?)))
+        })?;
+        let (made, suite) = made.map_err(|other| {
+            format!(
+                "suite {} has that repository and check: give another check, or change that suite",
+                other.name()
+            )
         })?;
         println!("{} suite {}", if made { "made" } else { "changed" }, suite.name());
         Ok(())
@@ -90,7 +117,7 @@ impl Create {
             attributes.repository = Some(repo.clone());
         }
         if let Some(check) = &self.check {
-            attributes.check = Some(check.clone());
+            attributes.check = Some(check_name(check));
         }
         if let Some(provider) = &self.provider {
             attributes.provider = Some(provider.clone());
@@ -100,6 +127,7 @@ impl Create {
         }
         attributes.sensitivity = self.detection.unwrap_or(attributes.sensitivity);
         attributes.resolve_rule = self.resolve.unwrap_or(attributes.resolve_rule);
+        attributes.new_tests = self.new_tests.unwrap_or(attributes.new_tests);
     }
 }
 
@@ -114,6 +142,7 @@ fn list(database: &Database) -> Result<(), Failure> {
             attributes.provider.as_ref().map(|provider| format!("provider {provider}")),
             Some(format!("detection {}", attributes.sensitivity)),
             Some(format!("resolve {}", attributes.resolve_rule)),
+            attributes.new_tests.then(|| "new tests run several times".to_owned()),
         ];
         writeln!(
             out,

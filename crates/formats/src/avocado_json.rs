@@ -119,7 +119,7 @@ fn read_test(given: &Object<'_>, gathering: &mut Gathering) -> Option<ReportedTe
     let mut data = Vec::new();
     let mut tell = |category, name, value: Option<String>| {
         let value = value.filter(|value| !value.is_empty() && value != UNKNOWN);
-        data.extend(value.map(|value| (category, name, kept(value))));
+        data.extend(value.map(|value| (category, name, kept(&value))));
     };
     tell("result", "status", Some(word));
     tell("result", "fail_reason", reason);
@@ -142,8 +142,41 @@ fn failure_of(text: &str) -> Option<Failure> {
 }
 
 /// A text as it can be stored, without secrets.
-fn kept(value: String) -> String {
+fn kept(value: &str) -> String {
     let mut value = redaction::redact(&value.replace('\0', "\u{FFFD}"), &mut Found::default()).into_owned();
     cut_middle(&mut value, LONGEST_TEXT);
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_test_tells_the_zone() {
+        let first = Timestamp::parse_rfc3339("2026-11-20T11:33:01.5Z").unwrap();
+        let begun = |start: &str| started_at(Some(start), first).to_rfc3339_millis();
+        assert_eq!(begun("2026-11-20 11:32:59.500000"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("2026-11-20 12:32:59.5"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("2026-11-20 05:32:59.5"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("2026-11-20 17:02:59.5"), "2026-11-20T11:32:59.500Z");
+        assert_eq!(begun("long ago"), "2026-11-20T11:33:01.500Z");
+        assert_eq!(started_at(None, first), first);
+    }
+
+    #[test]
+    fn counts_tell_how_a_job_stands() {
+        for (counts, status) in [
+            (r#""total": 2, "pass": 2"#, JobStatus::Pass),
+            (r#""total": 2, "failures": 1, "errors": 1"#, JobStatus::Fail),
+            (r#""total": 2, "errors": 1"#, JobStatus::Error),
+            (r#""total": 2, "interrupt": 1, "warn": 1"#, JobStatus::Error),
+            (r#""total": 2, "warn": 1"#, JobStatus::Warn),
+            (r#""total": 2, "skip": 1, "cancel": 1"#, JobStatus::TestNa),
+        ] {
+            let text = format!(r#"{{"job_id": "j", {counts}, "tests": []}}"#);
+            let report = parse(text.as_bytes(), &Options::default()).unwrap();
+            assert_eq!(report.job.unwrap().status, status, "{counts}");
+        }
+    }
 }

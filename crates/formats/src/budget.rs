@@ -100,6 +100,7 @@ fn size(result: &ReportedResult) -> usize {
         earlier,
         spans,
         tags,
+        resources: _,
     } = result;
     let texts =
         [external_id, location, file, spans].into_iter().flatten().chain([scope, name]).chain(suite_path);

@@ -4,6 +4,7 @@
 //! so that a wrong one costs this record alone and can be named. Only what that one pass cannot read at all (a record
 //! that is, say, a number beyond all bounds) sends the report through a second, slower pass.
 
+mod resources;
 mod row;
 
 use crate::gathering::{Gathering, MOST_FAILURES};
@@ -74,11 +75,14 @@ fn take(row: Shape<Row<'_>>, gathering: &mut Gathering) {
         Shape::Object(row) => row,
         Shape::Other(kind) => return gathering.reject(format!("a result must be an object, found {kind}")),
     };
-    let tags = row.tags;
+    let (tags, resources) = (row.tags, row.resources);
     match result_of(row) {
         Ok(mut result) => {
             if let Some(dropped) = tags.and_then(|tags| add_tags(tags, &mut result)) {
                 gathering.repaired(dropped);
+            }
+            if let Some(left_out) = resources.and_then(|resources| resources::add(resources, &mut result)) {
+                gathering.repaired(left_out);
             }
             if result.outcome == Outcome::Failed && tells_collection_error(&result) {
                 result.outcome = Outcome::Error;

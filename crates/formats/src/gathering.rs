@@ -247,6 +247,7 @@ fn replace_nul(result: &mut ReportedResult) -> bool {
         earlier,
         spans: _, // JSON text, where a NUL character is only ever an escape.
         tags,
+        resources: _,
     } = result;
     let texts = [external_id, location, file].into_iter().flatten().chain([scope, name]).chain(suite_path);
     let failures = failure.iter_mut().chain(earlier.iter_mut().map(|attempt| &mut attempt.failure));

@@ -13,6 +13,7 @@ mod suite;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod told;
 mod verdict;
 mod volatile;
 
@@ -88,6 +89,8 @@ enum Place {
     Suite,
     /// A testcase.
     Case,
+    /// The properties of a testcase.
+    Properties,
     /// An element that tells an outcome, or one inside of it: its text counts.
     Outcome,
     /// Its content does not count.
@@ -225,7 +228,12 @@ impl Walk {
                 characters::check(element.attributes_raw())?;
                 Place::Container
             }
+            (Some(Place::Case), "properties") => {
+                characters::check(element.attributes_raw())?;
+                Place::Properties
+            }
             (Some(Place::Case), name) => self.start_child(element, name)?,
+            (Some(Place::Properties), _) => self.property(element, name.as_ref())?,
             (Some(Place::Outcome), "system-out" | "system-err") | (Some(Place::Ignored), _) => {
                 characters::check(element.attributes_raw())?;
                 Place::Ignored
@@ -299,6 +307,14 @@ impl Walk {
         }
         case.start_child(kind, element)?;
         Ok(Place::Outcome)
+    }
+
+    fn property(&mut self, element: &BytesStart<'_>, name: &str) -> Result<Place, Malformed> {
+        characters::check(element.attributes_raw())?;
+        if let Some(case) = self.case.as_mut().filter(|_| name == "property") {
+            case.property(element)?;
+        }
+        Ok(Place::Ignored)
     }
 
     fn end(&mut self) {

@@ -1,6 +1,6 @@
 //! Receiving a body: limits first, then gzip. What bodies take of memory and disk is bounded over all requests.
 
-use crate::content::{Content, Space};
+use crate::content::{Content, Space, Writing};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::unpacking::{Unpacking, too_large};
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http_body_util::BodyExt as _;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -114,7 +115,7 @@ impl Incoming {
 
     /// The body piece by piece, unpacked, and what keeps the fields of it.
     pub fn fields(self) -> (impl Stream<Item = Result<Bytes, Refusal>> + Send, Fields) {
-        let fields = Fields { space: self.space.clone(), expected: self.expected };
+        let fields = Fields { space: self.space.clone(), expected: AtomicUsize::new(self.expected) };
         (self.stream(), fields)
     }
 
@@ -131,11 +132,13 @@ impl Incoming {
 /// Keeps fields of a form as they come.
 pub struct Fields {
     space: Space,
-    expected: usize,
+    /// What the whole body will take; nothing once a field has been begun.
+    expected: AtomicUsize,
 }
 
 impl Fields {
-    /// The content of one large field, of the pieces that come.
+    /// The content of one large field, of the pieces that come. Only the first waits for room: a request that holds some and
+    /// waited for more would wait for itself.
     ///
     /// # Errors
     /// A piece is an error, or there is no room.
@@ -143,16 +146,29 @@ impl Fields {
         &self,
         mut pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Content, E> {
-        collect(&self.space, self.expected, &mut pieces).await
+        let writing = match self.expected.swap(HELD, Ordering::Relaxed) {
+            HELD => self.space.begin_at_once()?,
+            expected => self.space.begin(expected).await?,
+        };
+        receive(writing, &mut pieces).await
     }
 }
+
+/// Stands for a body of which a field is held already.
+const HELD: usize = usize::MAX;
 
 async fn collect<E: From<Refusal>>(
     space: &Space,
     expected: usize,
     mut pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<Content, E> {
-    let mut writing = space.begin(expected).await?;
+    receive(space.begin(expected).await?, &mut pieces).await
+}
+
+async fn receive<E: From<Refusal>>(
+    mut writing: Writing,
+    pieces: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+) -> Result<Content, E> {
     while let Some(piece) = pieces.next().await {
         writing.add(&piece?)?;
     }

@@ -42,9 +42,28 @@ impl Space {
         let capacity = if expected > self.most_in_memory { 0 } else { expected };
         Ok(Writing {
             space: self.clone(),
-            memory: permits,
+            memory: Some(permits),
             held: Held::Memory(BytesMut::with_capacity(capacity)),
         })
+    }
+}
+
+impl Space {
+    /// A content of a request that holds others: nothing is waited for.
+    pub(crate) fn begin_at_once(&self) -> Result<Writing, Refusal> {
+        let memory = Arc::clone(&self.memory).try_acquire_many_owned(1).ok();
+        let held = match &memory {
+            Some(_) => Held::Memory(BytesMut::new()),
+            None => self.file()?,
+        };
+        Ok(Writing { space: self.clone(), memory, held })
+    }
+
+    /// An empty file.
+    fn file(&self) -> Result<Held, Refusal> {
+        let permits = Arc::clone(&self.files).try_acquire_owned().map_err(|_| FULL)?;
+        let file = tempfile::tempfile().map_err(|_| NO_FILE)?;
+        Ok(Held::File { file, length: 0, permits })
     }
 }
 
@@ -64,10 +83,19 @@ fn grow(permits: &mut OwnedSemaphorePermit, all: &Arc<Semaphore>, length: usize)
     more.map(|more| permits.merge(more)).is_ok()
 }
 
+/// Gives back what `permits` hold beyond `length` bytes.
+fn keep(permits: &mut Option<OwnedSemaphorePermit>, length: usize) {
+    if let Some(permits) = permits {
+        let surplus = permits.num_permits().saturating_sub(kib(length) as usize);
+        drop(permits.split(surplus));
+    }
+}
+
 /// A content that is being received.
 pub(crate) struct Writing {
     space: Space,
-    memory: OwnedSemaphorePermit,
+    /// None if everything went into a file from the first.
+    memory: Option<OwnedSemaphorePermit>,
     held: Held,
 }
 
@@ -82,7 +110,8 @@ impl Writing {
     pub(crate) fn add(&mut self, data: &[u8]) -> Result<(), Refusal> {
         if let Held::Memory(bytes) = &mut self.held {
             let length = bytes.len() + data.len();
-            if length <= self.space.most_in_memory && grow(&mut self.memory, &self.space.memory, length) {
+            let room = self.memory.as_mut().is_some_and(|memory| grow(memory, &self.space.memory, length));
+            if length <= self.space.most_in_memory && room {
                 bytes.extend_from_slice(data);
                 return Ok(());
             }
@@ -94,13 +123,10 @@ impl Writing {
     fn move_to_file(&mut self) -> Result<(), Refusal> {
         let Held::Memory(bytes) = &mut self.held else { return Ok(()) };
         let bytes = std::mem::take(bytes);
-        let permits = Arc::clone(&self.space.files).try_acquire_owned().map_err(|_| FULL)?;
-        let file = tempfile::tempfile().map_err(|_| NO_FILE)?;
-        self.held = Held::File { file, length: 0, permits };
+        self.held = self.space.file()?;
         self.append(&bytes)?;
         drop(bytes);
-        let surplus = self.memory.num_permits().saturating_sub(STEP >> 10);
-        drop(self.memory.split(surplus));
+        keep(&mut self.memory, STEP);
         Ok(())
     }
 
@@ -114,16 +140,15 @@ impl Writing {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Content {
+    pub(crate) fn finish(mut self) -> Content {
         let (body, file) = match self.held {
-            Held::Memory(bytes) => (ReportBody::Memory(bytes.freeze()), None),
+            Held::Memory(bytes) => {
+                keep(&mut self.memory, bytes.len());
+                (ReportBody::Memory(bytes.freeze()), None)
+            }
             Held::File { file, permits, .. } => (ReportBody::File(file), Some(permits)),
         };
-        Content {
-            body,
-            room: Room { _memory: Some(self.memory), _file: file, _whole: None },
-            space: self.space,
-        }
+        Content { body, room: Room { _memory: self.memory, _file: file, _whole: None }, space: self.space }
     }
 }
 

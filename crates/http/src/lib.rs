@@ -8,6 +8,7 @@ mod form;
 mod limits;
 mod refusal;
 mod routes;
+mod small;
 mod unpacking;
 
 pub use body::{Bodies, Fields, Incoming};
@@ -17,3 +18,4 @@ pub use form::{boundary, broken_form, media_type};
 pub use limits::Limits;
 pub use refusal::Refusal;
 pub use routes::{Needs, Route, Routes};
+pub use small::small_body;

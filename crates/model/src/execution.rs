@@ -38,6 +38,8 @@ impl ExecutionFlags {
     pub const MEASURED: Self = Self(2);
     /// An earlier attempt told only inside the final one's report (`flakyFailure`, `rerunFailure`).
     pub const EARLIER: Self = Self(4);
+    /// Its commit promises to repair the test: the client ran it to show that (attempt to fix).
+    pub const REPAIR: Self = Self(8);
 
     /// The flags as stored.
     #[must_use]

@@ -3,6 +3,7 @@
 use crate::avocado::ReportedJob;
 use crate::execution::Outcome;
 use crate::failure::Failure;
+use crate::resources::Resources;
 use crate::time::Timestamp;
 
 /// Everything read from one report.
@@ -63,6 +64,8 @@ pub struct ReportedResult {
     pub spans: Option<String>,
     /// Tags as sent, unchecked, in order.
     pub tags: Vec<(String, String)>,
+    /// What it took, if its reporter measured that.
+    pub resources: Option<Resources>,
 }
 
 impl ReportedResult {
@@ -86,14 +89,15 @@ impl ReportedResult {
             earlier: Vec::new(),
             spans: None,
             tags: Vec::new(),
+            resources: None,
         }
     }
 }
 
-/// An attempt before the reported one; it failed, else there would have been no other.
+/// An attempt before the reported one. It failed, else there would have been no other; unless the test had to pass several times.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EarlierAttempt {
-    /// Failed or error.
+    /// How it ended.
     pub outcome: Outcome,
     /// Wall time.
     pub duration_us: Option<i64>,

@@ -1,8 +1,8 @@
 //! Organizations and suites: who owns tests, and the stream of runs of one set of tests.
 
-use crate::closed_set;
 use crate::id::{OrganizationId, SuiteId};
 use crate::time::Timestamp;
+use crate::{closed_set, key};
 
 /// The name of an organization or suite in addresses: 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a letter
 /// or digit.
@@ -162,6 +162,21 @@ impl RepositoryName {
     }
 }
 
+/// Longest name of a check, in bytes.
+pub const LONGEST_CHECK: usize = 300;
+
+/// The name under which a check is kept: longer ones lose their end, and keep what tells them apart.
+#[must_use]
+pub fn check_name(text: &str) -> String {
+    let text = text.trim();
+    if text.len() <= LONGEST_CHECK {
+        return text.to_owned();
+    }
+    let head = &text[..text.floor_char_boundary(LONGEST_CHECK - 20)];
+    let digest = key::hex(&key::digest(text.as_bytes()));
+    format!("{head}...{}", digest.get(..16).unwrap_or(&digest))
+}
+
 /// Whether two names are one check: CircleCI and its clients disagree about a blank after the colon (`aviator.md` 4.3).
 #[must_use]
 pub fn same_check(one: &str, other: &str) -> bool {
@@ -244,6 +259,8 @@ pub struct SuiteAttributes {
     pub sensitivity: Sensitivity,
     /// When a flaky test counts as resolved.
     pub resolve_rule: ResolveRule,
+    /// Whether clients run tests several times that the suite does not know.
+    pub new_tests: bool,
     /// How lists and pages show it.
     pub appearance: Appearance,
     /// Who may bring an OIDC token instead of a suite token, as it was given: YAML or JSON. Kept for clients, not obeyed.
@@ -273,6 +290,7 @@ impl SuiteAttributes {
             provider: None,
             sensitivity: Sensitivity::Robust,
             resolve_rule: ResolveRule::Quiet,
+            new_tests: false,
             appearance: Appearance::default(),
             oidc_policy: None,
         }
@@ -323,6 +341,14 @@ mod tests {
         {
             assert!(!same_check(one, other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn long_checks_stay_different() {
+        assert_eq!(check_name(" build "), "build");
+        let [one, other] = ["a", "b"].map(|end| check_name(&format!("{}{end}", "ü".repeat(200))));
+        assert!(one.len() <= LONGEST_CHECK && one != other, "{one} {other}");
+        assert_eq!(check_name(&one), one);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Casebook's own API, `/api/casebook/v1`: one file for each resource. The pages use only what is here.
 
 mod error;
+mod executions;
 mod extract;
 mod failures;
 mod marks;
@@ -40,6 +41,7 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Nothing, Method::GET, "/api/casebook/v1/openapi.json", get(openapi::serve))
         .with(Needs::Read, Method::GET, format!("{suite}/tests"), get(tests::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
+        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/executions"), get(executions::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/baselines"), get(shifts::find))
         .with(Needs::Read, Method::GET, format!("{suite}/shifts"), get(shifts::list))
@@ -52,6 +54,7 @@ fn routes() -> Routes<Arc<App>> {
             delete(policy::clear_of_test),
         )
         .with(Needs::Any, Method::GET, "/api/casebook/v1/policy", get(policy::find))
+        .with(Needs::Any, Method::GET, "/api/casebook/v1/policy/known-tests", get(policy::find_known))
         .with(Needs::Read, Method::GET, format!("{suite}/policy"), get(policy::find_of_suite))
         .with(Needs::Write, Method::PUT, format!("{suite}/policy"), put(policy::set_of_suite))
         .with(Needs::Write, Method::DELETE, format!("{suite}/policy"), delete(policy::clear_of_suite))

@@ -14,7 +14,7 @@ use casebook_model::id::{RunId, SuiteId, TestId, UploadId, VariantId};
 use casebook_model::key::Key;
 use casebook_model::rollup::{RollupChunk, chunk_of};
 use casebook_model::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub(crate) use episodes::{CHANGED_EPISODES, LATEST_EPISODES, RECENT_EPISODES};
 pub use episodes::{
@@ -52,7 +52,7 @@ pub(crate) const UPLOADS_OF_COMMIT: &str = "/* detector.uploads_of_commit */ sel
 const UPLOADS_OF_RUN: &str = "/* detector.uploads_of_run */ select upload_id, run_id, at, job from upload /*+ upload_by_run */ \
      where suite_id = $1 and run_id = $2 and upload_id < $3 and at > $4 and commit_sha is null";
 pub(crate) const PASSED: &str = "/* detector.passed */ select test_id, upload_id, variant_id, instance from execution \
-     where suite_id = $1 and run_id = any($2) and test_id = any($3) and outcome = 0 and flags in (0, 1, 4, 5)";
+     where suite_id = $1 and run_id = any($2) and test_id = any($3) and outcome = 0 and (flags & 2) = 0";
 const POSITION: &str =
     "/* detector.position */ select position from branch_position where suite_id = $1 and commit_sha = $2";
 const PUT_POSITION: &str = "/* detector.put_position */ insert into branch_position (suite_id, commit_sha, position, first_at) \
@@ -66,8 +66,8 @@ const PUT_EVIDENCE: &str = "/* detector.put_evidence */ insert into evidence (su
 const DROP_EVIDENCE: &str = "/* detector.drop_evidence */ delete from evidence where suite_id = $1 and test_id = $2 and run_id = $3 and kind = $4";
 const EVIDENCE: &str = "/* detector.evidence */ select run_id, kind, at, commit_sha, weight from evidence \
      where suite_id = $1 and test_id = $2 order by at desc, run_id desc, kind limit $3";
-pub(crate) const OBSERVED_BETWEEN: &str = "/* detector.observed_between */ select test_id, count(distinct run_id) from evidence /*+ evidence_by_time */ \
-     where suite_id = $1 and at >= $2 and at <= $3 group by test_id";
+pub(crate) const OBSERVED_BETWEEN: &str = "/* detector.observed_between */ select test_id, run_id, at from evidence /*+ evidence_by_time */ \
+     where suite_id = $1 and at >= $2 and at <= $3 order by test_id, run_id";
 const PUT_CHANGE: &str = "/* detector.put_change */ insert into health_change (suite_id, test_id, at, to_health, from_health, upload_id) \
      values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
 const CHANGES: &str = "/* detector.changes */ select at, from_health, to_health from health_change \
@@ -451,7 +451,23 @@ pub fn evidence(
     })
 }
 
-/// Runs with evidence between two times, by test; tests without any are left out.
+/// Evidence of a time, by test and run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed(Vec<(TestId, RunId, Timestamp)>);
+
+impl Observed {
+    /// Runs that gave evidence of a test since `since`: what came before its episode does not count.
+    #[must_use]
+    pub fn count(&self, test: TestId, since: Timestamp) -> i64 {
+        let first = self.0.partition_point(|(other, ..)| *other < test);
+        let of_test = self.0.iter().skip(first).take_while(|(other, ..)| *other == test);
+        let mut runs: Vec<RunId> = of_test.filter(|(.., at)| *at >= since).map(|(_, run, _)| *run).collect();
+        runs.dedup();
+        runs.len() as i64
+    }
+}
+
+/// The evidence between two times.
 ///
 /// # Errors
 /// The database fails.
@@ -460,10 +476,10 @@ pub fn observed_between(
     suite: SuiteId,
     from: Timestamp,
     to: Timestamp,
-) -> Result<HashMap<TestId, i64>, StorageError> {
+) -> Result<Observed, StorageError> {
     let values = values![suite.get(), from.as_microseconds(), to.as_microseconds()];
-    let counts = db.query(OBSERVED_BETWEEN, values, |row| Ok((TestId(row.get(0)?), row.get(1)?)))?;
-    Ok(counts.into_iter().collect())
+    let read = |row: &Row<'_>| Ok((TestId(row.get(0)?), RunId(row.get(1)?), Timestamp(row.get(2)?)));
+    db.query(OBSERVED_BETWEEN, values, read).map(Observed)
 }
 
 /// A change of health.

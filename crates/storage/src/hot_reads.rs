@@ -3,8 +3,7 @@
 
 use crate::value::Value;
 use crate::{
-    detector, executions, failures, ingest, monitor, resources, rollups, runs, selection, shifts, tests,
-    tokens, uploads,
+    detector, executions, failures, ingest, rollups, runs, selection, shifts, tests, tokens, uploads,
 };
 
 /// A statement with values like those it meets.
@@ -29,9 +28,7 @@ pub fn all() -> Vec<HotRead> {
         read(runs::OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(16)]),
         read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
-        read(resources::HISTORY, &[SUITE, Value::Int(7), Value::Int(400), Value::Int(50)]),
-        read(monitor::sessions::BY_PREFIX, &[SUITE, KEY, KEY]),
-        read(monitor::metrics::BY_NUMBERS, &[SUITE, FEW]),
+        read(executions::MEASURED, &[SUITE, Value::Int(7), Value::Int(50)]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
         read(selection::UPLOADS, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),

@@ -424,8 +424,8 @@ fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
 ///
 /// # Errors
 /// The database fails, or there is no such suite.
-pub fn lock_suite(db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
-    lock(db, suite).map(|_| ())
+pub fn lock_suite(db: &mut Db<'_>, suite: SuiteId) -> Result<UploadId, StorageError> {
+    lock(db, suite).map(|counter| UploadId(counter.uploads))
 }
 
 fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), StorageError> {

@@ -2,16 +2,18 @@
 
 use crate::db::Db;
 use crate::error::StorageError;
-use crate::value::values;
+use crate::runs;
+use crate::value::Value;
 use casebook_model::id::{RunId, SuiteId, TestId};
 use casebook_model::resources::Resources;
 use casebook_model::time::Timestamp;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
-pub(crate) const HISTORY: &str = "/* resources.history */ select r.run_id, n.key, n.number, n.commit_sha, n.started_at, r.attempt, r.wall_seconds, \
-     r.user_seconds, r.system_seconds, r.cpu_share, r.memory_mib from execution_resources r \
-     join run n on n.suite_id = r.suite_id and n.run_id = r.run_id where r.suite_id = $1 and r.test_id = $2 and r.run_id in \
-     (select run_id from run /*+ run_by_time */ where suite_id = $1 order by started_at desc, run_id desc limit $3) \
-     order by n.started_at desc, r.run_id desc, r.attempt desc limit $4";
+const IN_RUNS: &str = "/* resources.in_runs */ select run_id, attempt, wall_seconds, user_seconds, system_seconds, cpu_share, memory_mib \
+     from execution_resources where suite_id = $1 and run_id = any($2) and test_id = $3";
+const RUNS_OF: &str = "/* resources.runs_of */ select run_id, key, number, commit_sha, started_at from run \
+     where suite_id = $1 and run_id = any($2)";
 
 /// Newest runs of a suite in which measurements of a test are looked for.
 const RUNS: i64 = 400;
@@ -45,21 +47,34 @@ pub fn history(
     test: TestId,
     limit: i64,
 ) -> Result<Vec<Measured>, StorageError> {
-    db.query(HISTORY, values![suite.get(), test.get(), RUNS, limit], |row| {
-        Ok(Measured {
-            run: RunId(row.get(0)?),
-            run_key: row.get(1)?,
-            number: row.get(2)?,
-            commit: row.get(3)?,
-            started_at: Timestamp(row.get(4)?),
-            attempt: row.get(5)?,
-            resources: Resources {
-                wall_seconds: row.get(6)?,
-                user_seconds: row.get(7)?,
-                system_seconds: row.get(8)?,
-                cpu_share: row.get(9)?,
-                memory_mib: row.get(10)?,
-            },
-        })
-    })
+    // The runs are named by number: with a subquery PostgreSQL was seen to read all measurements of the suite.
+    let newest: Vec<i64> = runs::newest(db, suite, RUNS)?.into_iter().map(RunId::get).collect();
+    let place: HashMap<i64, usize> = newest.iter().copied().zip(0..).collect();
+    let mut found =
+        db.query(IN_RUNS, &[suite.get().into(), Value::Ints(&newest), test.get().into()], |row| {
+            let resources = Resources {
+                wall_seconds: row.get(2)?,
+                user_seconds: row.get(3)?,
+                system_seconds: row.get(4)?,
+                cpu_share: row.get(5)?,
+                memory_mib: row.get(6)?,
+            };
+            Ok((row.get::<i64>(0)?, row.get::<i64>(1)?, resources))
+        })?;
+    found.sort_unstable_by_key(|(run, attempt, _)| (place.get(run).copied(), Reverse(*attempt)));
+    found.truncate(usize::try_from(limit).unwrap_or(0));
+    let mut wanted: Vec<i64> = found.iter().map(|(run, ..)| *run).collect();
+    wanted.dedup();
+    let runs = db.query(RUNS_OF, &[suite.get().into(), Value::Ints(&wanted)], |row| {
+        let told: (String, Option<String>, Option<String>, i64) =
+            (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        Ok((row.get::<i64>(0)?, told))
+    })?;
+    let runs: HashMap<i64, _> = runs.into_iter().collect();
+    let measured = found.into_iter().filter_map(|(run, attempt, resources)| {
+        let (run_key, number, commit, started_at) = runs.get(&run)?.clone();
+        let started_at = Timestamp(started_at);
+        Some(Measured { run: RunId(run), run_key, number, commit, started_at, attempt, resources })
+    });
+    Ok(measured.collect())
 }

@@ -8,7 +8,7 @@ use crate::value::{Row, values};
 use crate::{ingest, webhooks};
 use casebook_model::id::{OrganizationId, SuiteId};
 use casebook_model::suite::{
-    Appearance, Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
+    self, Appearance, Organization, RepositoryName, ResolveRule, Sensitivity, Slug, Suite, SuiteAttributes,
 };
 use casebook_model::time::Timestamp;
 
@@ -19,7 +19,7 @@ macro_rules! select {
             $name,
             " */ select suite.suite_id, suite.organization_id, organization.slug, suite.slug, suite.name, suite.default_branch, \
              suite.repository, suite.check_name, suite.provider, suite.sensitivity, suite.resolve_rule, suite.created_at, \
-             suite.application_name, suite.color, suite.emoji, suite.oidc_policy, suite.default_branch_since from suite join organization on organization.organization_id = suite.organization_id ",
+             suite.application_name, suite.color, suite.emoji, suite.oidc_policy, suite.default_branch_since, suite.new_tests from suite join organization on organization.organization_id = suite.organization_id ",
             $rest
         )
     };
@@ -31,11 +31,11 @@ const FIND_DEFAULT: &str =
     select!("suites.find_default", "where suite.organization_id = $1 and suite.slug = $2");
 const LIST: &str = select!("suites.list", "order by organization.slug, suite.slug");
 const INSERT: &str = "/* suites.insert */ insert into suite (organization_id, slug, name, default_branch, repository, check_name, \
-     provider, sensitivity, resolve_rule, created_at, application_name, color, emoji, oidc_policy) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning suite_id";
+     provider, sensitivity, resolve_rule, created_at, application_name, color, emoji, oidc_policy, new_tests) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning suite_id";
 const INSERT_COUNTER: &str = "/* suites.insert_counter */ insert into suite_counter (suite_id) values ($1)";
 const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_branch = $3, repository = $4, check_name = $5, \
-     provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12, \
+     provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12, new_tests = $14, \
      default_branch_since = case when default_branch = $3 then default_branch_since else $13 end where suite_id = $1";
 const DELETE: &str = "/* suites.delete */ delete from suite where suite_id = $1";
 const DELETE_COUNTER: &str = "/* suites.delete_counter */ delete from suite_counter where suite_id = $1";
@@ -98,6 +98,26 @@ pub fn list(db: &mut Db<'_>) -> Result<Vec<Suite>, StorageError> {
     db.query(LIST, &[], read)
 }
 
+/// Another suite of the organization than `except` that has the repository and the check of `attributes`, if both are set.
+///
+/// # Errors
+/// The database fails.
+pub fn same_check(
+    db: &mut Db<'_>,
+    organization: OrganizationId,
+    except: Option<SuiteId>,
+    attributes: &SuiteAttributes,
+) -> Result<Option<Suite>, StorageError> {
+    let (Some(repository), Some(check)) = (&attributes.repository, &attributes.check) else {
+        return Ok(None);
+    };
+    let is_same = |suite: &Suite| {
+        Some(suite.id) != except
+            && suite.attributes.check.as_deref().is_some_and(|own| suite::same_check(own, check))
+    };
+    Ok(of_repository(db, organization, repository)?.into_iter().find(is_same))
+}
+
 /// The suites of an organization, oldest first.
 ///
 /// # Errors
@@ -134,6 +154,7 @@ pub fn insert(
             attributes.appearance.color.as_deref(),
             attributes.appearance.emoji.as_deref(),
             attributes.oidc_policy.as_deref(),
+            i64::from(attributes.new_tests),
         ],
         |row| row.get(0),
     )?;
@@ -175,6 +196,7 @@ pub fn update(
             attributes.appearance.emoji.as_deref(),
             attributes.oidc_policy.as_deref(),
             now.as_microseconds(),
+            i64::from(attributes.new_tests),
         ],
     )?;
     Ok(())
@@ -250,6 +272,7 @@ fn read(row: &Row<'_>) -> Result<Suite, StorageError> {
                 emoji: row.get(14)?,
             },
             oidc_policy: row.get(15)?,
+            new_tests: row.flag(17)?,
         },
         created_at: Timestamp(row.get(11)?),
         default_branch_since: Timestamp(row.get(16)?),

@@ -84,6 +84,14 @@ pub fn identities(db: &mut Db<'_>, suite: SuiteId) -> Result<HashMap<TestId, Ide
     Ok(db.query(IDENTITIES, values![suite.get()], read)?.into_iter().collect())
 }
 
+/// How many tests the suite knows.
+///
+/// # Errors
+/// The database fails, or there is no such suite.
+pub fn count(db: &mut Db<'_>, suite: SuiteId) -> Result<i64, StorageError> {
+    db.find(COUNT, values![suite.get()], |row| row.get(0))?.ok_or(StorageError::NoSuchSuite)
+}
+
 /// Tests after `after`, by number, at most `most`.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 """What the plugin costs when nothing is flaky: ``python tests/overhead.py`` prints milliseconds a run and a test.
 
-It runs one test and 5,000 tests, with and without the plugin, several times, and takes the fastest of each. The plugin
-fetches 200 policies from a server on this machine and uploads all results to it.
+It runs one test and 10,000 trivial tests: without the plugin, with it, and with it but measuring no resources. Each
+several times, in turns, and the fastest of each counts. The plugin fetches 200 policies from a server on this machine
+and uploads all results to it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,16 @@ from pathlib import Path
 
 from conftest import REPORTED, Server
 
-TESTS = 5000
-ROUNDS = 7
+TESTS = 10_000
+ROUNDS = 5
 MANY = "import pytest\n@pytest.mark.parametrize('n', range({}))\ndef test_a(n): pass\n"
+OURS = ("-p", "pytest_casebook.plugin")
+WAYS = {
+    "bare pytest": (),
+    "the plugin, nothing measured": (*OURS, "-o", "casebook_resources=none"),
+    "the plugin, times": (*OURS, "-o", "casebook_resources=time"),
+    "the plugin, times and memory": OURS,
+}
 
 
 def seconds(folder: Path, file: str, *arguments: str, environment: dict[str, str]) -> float:
@@ -31,22 +39,28 @@ def main() -> None:
     server = Server()
     for number in range(200):
         server.list(f"test_{number}", max_runs=5)
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(REPORTED)}
-    plain["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    ours = {"CASEBOOK_URL": server.url, "CASEBOOK_TOKEN": "t", "CASEBOOK_UPLOAD": "always", "CASEBOOK_REPO": "o/r"}
-    extra = {}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(REPORTED)}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    environment.update(CASEBOOK_URL=server.url, CASEBOOK_TOKEN="t", CASEBOOK_UPLOAD="always", CASEBOOK_REPO="o/r")
+    fastest: dict[tuple[str, int], float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, count in (("test_one.py", 1), ("test_many.py", TESTS)):
-            (folder / file).write_text(MANY.format(count))
-            without, having = [], []
-            for _ in range(ROUNDS):
-                without.append(seconds(folder, file, environment=plain))
-                having.append(seconds(folder, file, "-p", "pytest_casebook.plugin", environment={**plain, **ours}))
-            extra[file] = min(having) - min(without)
+        for count in (1, TESTS):
+            (folder / f"test_{count}.py").write_text(MANY.format(count))
+        for _ in range(ROUNDS):
+            for way, arguments in WAYS.items():
+                for count in (1, TESTS):
+                    taken = seconds(folder, f"test_{count}.py", *arguments, environment=environment)
+                    fastest[way, count] = min(taken, fastest.get((way, count), taken))
     server.http.shutdown()
-    each = (extra["test_many.py"] - extra["test_one.py"]) / (TESTS - 1)
-    sys.stdout.write(f"{extra['test_one.py'] * 1000:.0f} ms a run, {each * 1000:.3f} ms a test\n")
+    bare = fastest["bare pytest", 1], fastest["bare pytest", TESTS]
+    for way in WAYS:
+        one, many = fastest[way, 1], fastest[way, TESTS]
+        each = (many - bare[1] - (one - bare[0])) / (TESTS - 1)
+        sys.stdout.write(
+            f"{way}: one test {one:.2f} s, {TESTS} tests {many:.2f} s;"
+            f" {(one - bare[0]) * 1000:.0f} ms a run and {each * 1000:.3f} ms a test more\n"
+        )
 
 
 main()

@@ -6,9 +6,6 @@ import gzip
 import json
 import os
 import re
-import subprocess
-import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -104,6 +101,7 @@ def test_gzip_if_the_server_says_so(server, casefile, run):
     assert len(server.entries) == 2
 
 
+@pytest.mark.slow
 def test_many_attempts_in_batches(server, casefile, run, pytester):
     pytester.makeini("[pytest]\ncasebook_batch = 9000\n")
     casefile("@pytest.mark.parametrize('n', range(12001))\ndef test_a(n): pass")
@@ -204,90 +202,3 @@ def test_other_plugins_attempts_are_recognised(server, casefile, run):
     assert result.parseoutcomes() == {"passed": 1, "rerun": 1}
     assert server.results("test_a") == ["failed", "passed"]
     assert server.entries[0]["tags"]["casebook.verdict"] == "flaky"
-
-
-BINARY = os.environ.get("CASEBOOK_BINARY", "")
-
-
-@pytest.fixture
-def casebook(tmp_path, monkeypatch):
-    """Our own server on a fresh database, with a token that may upload and read."""
-    if not BINARY:
-        pytest.skip("CASEBOOK_BINARY does not name the server's binary")
-    database = f"sqlite:{tmp_path / 'casebook.db'}"
-    process = subprocess.Popen(
-        [BINARY, "serve", "--listen", "127.0.0.1:0", "--database", database],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    for line in process.stdout:
-        found = re.search(r"listening on (http://\S+)", line)
-        if found:
-            break
-    token = subprocess.run(
-        [BINARY, "token", "create", "--suite", "default/default", "--scope", "write", "--database", database],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    monkeypatch.setenv("CASEBOOK_URL", found.group(1))
-    monkeypatch.setenv("CASEBOOK_TOKEN", token)
-    monkeypatch.setenv("CASEBOOK_UPLOAD", "always")
-    yield found.group(1), token
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
-
-
-def ask(casebook, path):
-    url, token = casebook
-    request = urllib.request.Request(url + path, headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.loads(response.read())
-
-
-def test_our_server_takes_the_attempts(casebook, casefile, run, xdist):
-    casefile(
-        """
-@pytest.mark.casebook(max_runs=3)
-def test_flaky(): script("flaky", "fp")
-def test_pass(): pass
-def test_fail(): assert False
-"""
-    )
-    result = run("-v", xdist=xdist)
-    result.stdout.fnmatch_lines(["*4 results sent to 127.0.0.1*"])
-    runs = ask(casebook, "/v2/analytics/organizations/default/suites/default/runs")
-    assert len(runs) == 1
-
-
-def test_our_server_counts_a_repeated_upload_once(casebook, casefile, run, pytester):
-    from pytest_casebook.secrets import Redactor, Token
-    from pytest_casebook.transport import Transport
-
-    url, token = casebook
-    casefile("@pytest.mark.casebook(max_runs=3)\ndef test_flaky(): script('flaky', 'fp')")
-    run("--casebook-offline")
-    (kept,) = spool(pytester)
-    body = gzip.decompress(kept.read_bytes())
-    transport = Transport(url, Token(token), Redactor())
-    answers = [transport.post("/v1/uploads", body, {"Content-Type": "application/json"}, 10).json() for _ in range(2)]
-    assert [(answer["queued"], answer["skipped"]) for answer in answers] == [(2, 0), (0, 2)]
-
-
-def test_our_server_reads_the_junit_file(casebook, casefile, run, pytester):
-    from pytest_casebook.secrets import Redactor, Token
-    from pytest_casebook.transport import Transport
-
-    url, token = casebook
-    casefile("@pytest.mark.casebook(max_runs=3)\ndef test_flaky(): script('flaky', 'fp')\ndef test_pass(): pass")
-    run("--casebook-no-upload", "--junitxml=o.xml", "-o", "casebook_junit_attempts=true")
-    text = Path(pytester.path / "o.xml").read_text()
-    assert text.count("<flakyFailure") == 1
-    body = json.dumps({"format": "junit", "run_env": {"key": "k"}, "data": text}).encode()
-    answer = Transport(url, Token(token), Redactor()).post(
-        "/v1/uploads", body, {"Content-Type": "application/json"}, 10
-    )
-    assert answer.status == 202
-    assert answer.json()["queued"] >= 2

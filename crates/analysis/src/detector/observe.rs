@@ -7,7 +7,7 @@ use crate::suite_state::SuiteState;
 use crate::test_state::{Block, MOST_BLOCKS, MOST_PENDING, Pending, TestState, origin};
 use crate::upload::{Attempt, CommitKey, Comparison, Lane, Signature, Upload};
 use casebook_model::branch::BranchClass;
-use casebook_model::evidence::EvidenceKind;
+use casebook_model::evidence::{EpisodeEnd, EvidenceKind};
 use casebook_model::execution::Outcome;
 use casebook_model::id::RunId;
 use casebook_model::time::Timestamp;
@@ -61,6 +61,10 @@ struct LaneAttempts {
 pub(super) fn observe(suite: &mut SuiteState, upload: &Upload<'_>, test: &mut Touched<'_>) {
     let mut lanes = lanes(test.attempts);
     lanes.sort_by_key(|lane| lane.lane);
+    if lanes.iter().any(|lane| lane.failed > 0) {
+        // It does not keep its promise.
+        test.state.repair = test.state.repair.filter(|repair| repair.commit != upload.commit);
+    }
     for attempts in lanes {
         if attempts.failed > 0 {
             failing(suite, upload, test, &attempts);
@@ -134,7 +138,6 @@ fn pass_elsewhere(
 
 fn failing(suite: &mut SuiteState, upload: &Upload<'_>, test: &mut Touched<'_>, own: &LaneAttempts) {
     let origin = origin(upload.branch_class, upload.branch, upload.commit);
-    test.state.repair = test.state.repair.filter(|repair| repair.commit != upload.commit);
     let found = pass_elsewhere(upload, test, own);
     let position = upload.position.unwrap_or(0);
     let good;
@@ -338,7 +341,7 @@ fn passing(suite: &mut SuiteState, upload: &Upload<'_>, test: &mut Touched<'_>, 
     if let (BranchClass::Default, Some(position), false) = (upload.branch_class, upload.position, mixed) {
         clean_on_default(suite, upload, position, test, own);
     }
-    repair(upload, &mut test.state, own);
+    repair(suite.clock, upload, test, own);
 }
 
 /// A failed source turned out to be able to pass: takes its part out of blocks. Returns the streak factor.
@@ -433,14 +436,20 @@ fn close(suite: &mut SuiteState, state: &mut TestState, index: usize) {
     }
 }
 
-/// Counts clean runs of a commit that promised a repair.
-fn repair(upload: &Upload<'_>, state: &mut TestState, own: &LaneAttempts) {
+/// Counts clean runs of a commit that promised a repair. Enough of them end the episode; if results came ahead of the suite's
+/// clock, the clock ends it.
+fn repair(clock: Timestamp, upload: &Upload<'_>, test: &mut Touched<'_>, own: &LaneAttempts) {
+    let state = &mut test.state;
     let Some(repair) = state.repair.as_mut().filter(|repair| repair.commit == upload.commit) else { return };
     repair.passed += own.passed;
     if repair.passed >= repair.needed {
         state.repair = None;
-        if let Some(episode) = &mut state.episode {
-            episode.repaired_at = Some(own.latest_at.max(episode.last_at));
+        let Some(episode) = &mut state.episode else { return };
+        let at = own.latest_at.max(episode.last_at);
+        episode.repaired_at = Some(at);
+        let ended = *episode;
+        if at <= clock {
+            test.episodes.push(state.change(&ended, Some((at, EpisodeEnd::Resolved))));
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn audit(db: &mut Db<'_>, suite: SuiteId) -> Result<Audit, StorageError> {
         after = last.id;
         for upload in &uploads {
             while let Some(mark) = marks.next_if(|mark| mark.after < upload.id) {
-                let _ = memory.decide(mark.test, decision(mark.mark), mark.at, |_| {});
+                let _ = memory.decide(mark.test, decision(&mark.said), mark.at, |_| {});
             }
             let executions = stream::executions(db, suite, upload)?;
             let mut lanes = Lanes::new(suite, &mut variants);
@@ -57,7 +57,7 @@ pub fn audit(db: &mut Db<'_>, suite: SuiteId) -> Result<Audit, StorageError> {
         }
     }
     for mark in marks {
-        let _ = memory.decide(mark.test, decision(mark.mark), mark.at, |_| {});
+        let _ = memory.decide(mark.test, decision(&mark.said), mark.at, |_| {});
     }
     compare(db, suite, &memory, &mut audit)?;
     audit.suite_differs &= audit.uploads > 0 || !is_empty;

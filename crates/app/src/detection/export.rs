@@ -5,7 +5,7 @@ use casebook_model::branch::{self, BranchClass};
 use casebook_model::execution::{ExecutionFlags, Outcome};
 use casebook_model::id::{SuiteId, TestId, UploadId};
 use casebook_model::key::Key;
-use casebook_model::mark::Mark;
+use casebook_model::mark::Statement;
 use casebook_model::run::Protocol;
 use casebook_model::test::Identity;
 use casebook_model::time::Timestamp;
@@ -55,7 +55,7 @@ pub struct Exported {
     pub signature: Option<Key>,
 }
 
-/// What a person said of a test, at its place in the stream.
+/// What was said of a test, at its place in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedMark {
     /// When.
@@ -65,7 +65,7 @@ pub struct ExportedMark {
     /// Name of the test.
     pub name: String,
     /// What was said.
-    pub mark: Mark,
+    pub said: Statement,
 }
 
 /// One item of the stream.
@@ -154,7 +154,7 @@ fn marks(
 ) -> Result<Vec<(UploadId, ExportedMark)>, StorageError> {
     let marks = casebook_storage::marks::list(db, suite)?.into_iter().filter_map(|stored| {
         let Identity { class_name, name } = identities.get(&stored.test)?.clone();
-        Some((stored.after, ExportedMark { at: stored.at, class_name, name, mark: stored.mark }))
+        Some((stored.after, ExportedMark { at: stored.at, class_name, name, said: stored.said }))
     });
     Ok(marks.collect())
 }

@@ -8,7 +8,7 @@ use casebook_analysis::lookup::{Lookup, MOST_RUNS, Other, PassBase, Passes};
 use casebook_analysis::test_state::TestState;
 use casebook_analysis::upload::{CommitKey, Lane};
 use casebook_model::branch::BranchClass;
-use casebook_model::execution::Outcome;
+use casebook_model::execution::{Execution, Outcome};
 use casebook_model::id::{RunId, TestId, UploadId};
 use casebook_model::time::Timestamp;
 use casebook_storage::detector::{DayCount, SourceUpload};
@@ -72,28 +72,9 @@ impl<'a, 'db, 'l> StoredLookup<'a, 'db, 'l> {
         for test in tests {
             found.entry(*test).or_default();
         }
-        self.take_away_later(&mut found);
+        take_away(&mut found, Counted::later(self.step));
         self.days.append(&mut found);
         Ok(())
-    }
-
-    /// The roll-ups know uploads of the same transaction that come later in the order of the fold.
-    fn take_away_later(&self, found: &mut BTreeMap<TestId, Vec<DayCount>>) {
-        for (upload, executions) in self.step.later_uploads.iter().zip(self.step.later) {
-            for execution in executions.iter().filter(|execution| counts(execution)) {
-                let Some(days) = found.get_mut(&execution.id.test) else { continue };
-                let day = upload.at.plus(execution.offset_ms * 1000).day();
-                let same =
-                    days.iter_mut().find(|count| (count.day, count.class) == (day, upload.branch_class));
-                if let Some(count) = same {
-                    count.executions -= 1;
-                    count.passed -= u64::from(execution.outcome == Outcome::Passed);
-                }
-            }
-        }
-        for days in found.values_mut() {
-            days.retain(|count| count.executions > 0);
-        }
     }
 
     /// The newest runs of the source, and their uploads before this one.
@@ -113,6 +94,47 @@ impl<'a, 'db, 'l> StoredLookup<'a, 'db, 'l> {
         runs.truncate(MOST_RUNS);
         let recent = found.into_iter().filter(|upload| runs.contains(&upload.run));
         Ok(recent.map(|upload| (upload.upload, upload)).collect())
+    }
+}
+
+/// An upload that the roll-ups know already.
+pub(super) struct Counted<'a> {
+    at: Timestamp,
+    class: BranchClass,
+    executions: &'a [Execution],
+}
+
+impl<'a> Counted<'a> {
+    /// The upload that is folded.
+    pub(super) const fn this(step: &FoldStep<'a>) -> Self {
+        Self { at: step.at, class: step.branch_class, executions: step.executions }
+    }
+
+    /// Uploads of the same transaction that come later in the order of the fold.
+    pub(super) fn later(step: &FoldStep<'a>) -> impl Iterator<Item = Self> + use<'a> {
+        let later = step.later_uploads.iter().zip(step.later);
+        later.map(|(upload, executions)| Self { at: upload.at, class: upload.branch_class, executions })
+    }
+}
+
+/// Counts of days as they were before these uploads.
+pub(super) fn take_away<'a>(
+    found: &mut BTreeMap<TestId, Vec<DayCount>>,
+    uploads: impl Iterator<Item = Counted<'a>>,
+) {
+    for Counted { at, class, executions } in uploads {
+        for execution in executions.iter().filter(|execution| counts(execution)) {
+            let Some(days) = found.get_mut(&execution.id.test) else { continue };
+            let day = at.plus(execution.offset_ms * 1000).day();
+            let same = days.iter_mut().find(|count| (count.day, count.class) == (day, class));
+            if let Some(count) = same {
+                count.executions -= 1;
+                count.passed -= u64::from(execution.outcome == Outcome::Passed);
+            }
+        }
+    }
+    for days in found.values_mut() {
+        days.retain(|count| count.executions > 0);
     }
 }
 

@@ -7,9 +7,9 @@ use casebook_analysis::detector::decide;
 use casebook_analysis::health::Rules;
 use casebook_analysis::lookup::{PassBase, Passes};
 use casebook_analysis::suite_state::SuiteState;
-use casebook_analysis::upload::Decision;
+use casebook_analysis::upload::{CommitKey, Decision};
 use casebook_model::id::{SuiteId, TestId};
-use casebook_model::mark::Mark;
+use casebook_model::mark::{Mark, Statement};
 use casebook_model::time::Timestamp;
 use casebook_storage::detector::StoredSuite;
 use casebook_storage::{Db, StorageError, detector as stored, ingest, marks, suites};
@@ -31,11 +31,12 @@ impl App {
     }
 }
 
-/// The mark as the fold takes it.
-pub(super) const fn decision(mark: Mark) -> Decision {
-    match mark {
-        Mark::Flaky => Decision::Flaky,
-        Mark::NotFlaky => Decision::NotFlaky,
+/// What was said, as the fold takes it.
+pub(super) fn decision(said: &Statement) -> Decision {
+    match said {
+        Statement::Person(Mark::Flaky) => Decision::Flaky,
+        Statement::Person(Mark::NotFlaky) => Decision::NotFlaky,
+        Statement::Repair(commit) => Decision::Repair(CommitKey::of(commit.as_str())),
     }
 }
 
@@ -51,7 +52,7 @@ pub fn mark(
     mark: Mark,
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    ingest::lock_suite(db, suite)?;
+    let after = ingest::lock_suite(db, suite)?;
     let attributes = suites::find_by_id(db, suite)?.ok_or(StorageError::NoSuchSuite)?.attributes;
     let rules = Rules { detection: attributes.sensitivity, resolve: attributes.resolve_rule };
     // What the clock has ended by now is told as the clock's doing.
@@ -73,12 +74,13 @@ pub fn mark(
     let passes = Passes { by_class: base.since(cells.clone()), first_day };
 
     let known = known.map(|(state, _)| state);
-    let done = decide(&mut state, test, known, passes, decision(mark), now, rules);
+    let said = Statement::Person(mark);
+    let done = decide(&mut state, test, known, passes, decision(&said), now, rules);
     let bases = HashMap::from([(test, PassBase::at(state.clock(), cells))]);
     let cause = Cause { suite, at: now, upload: None, commit: None, now, notify: true };
     store(db, outbox, &cause, &done, &bases)?;
     // Whoever holds the suite's states in memory sees by the version that they are no longer what is stored.
     let stored_suite = StoredSuite { version: version + 1, positions, body: state.to_bytes() };
     stored::put_suite(db, suite, &stored_suite)?;
-    marks::insert(db, suite, test, mark, now)
+    marks::insert(db, suite, after, test, &said, now)
 }

@@ -7,6 +7,7 @@ use casebook_analysis::health::{QUIET_DAYS, Rules};
 use casebook_analysis::rerun_policy::{most_reruns, policy_of};
 use casebook_analysis::test_state::TestState;
 use casebook_model::disposition::Disposition;
+use casebook_model::evidence::EpisodeEnd;
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::policy::RunCounts;
 use casebook_model::run::Protocol;
@@ -17,7 +18,7 @@ use casebook_storage::detector::StoredEpisode;
 use casebook_storage::dispositions::{self, NotActive};
 use casebook_storage::policies::{self, Versions};
 use casebook_storage::{Db, StorageError, detector as stored, tests};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How long a list is kept up before it is made anew, in microseconds: single pieces of evidence, passes and new tests change it
@@ -35,6 +36,8 @@ pub(super) struct Kept {
     open: HashMap<TestId, Open>,
     decisions: Decisions,
     named: HashMap<TestId, Named>,
+    /// Tests with run counts of their own of which somebody said last that they are not flaky.
+    dismissed: HashSet<TestId>,
     list: Arc<RerunList>,
 }
 
@@ -95,6 +98,7 @@ impl Kept {
         self.versions = None;
         counts::count(db, suite.id, &mut self.open, now)?;
         self.name(db, suite.id)?;
+        self.dismissed = self.decisions.dismissed(db, suite.id)?;
         self.make(now);
         self.versions = Some(versions);
         Ok(Arc::clone(&self.list))
@@ -190,7 +194,8 @@ impl Kept {
                 until = until.min(end.plus(-1));
             }
             let of_suite = self.decisions.of_suite.filter(|_| open.is_some());
-            let wanted = self.decisions.of_tests.get(&test).copied().or(of_suite);
+            let own = self.decisions.of_tests.get(&test).copied();
+            let wanted = own.filter(|_| open.is_some() || !self.dismissed.contains(&test)).or(of_suite);
             let place = (open.map(|open| open.episode.last_evidence_at), test);
             listed.entry(place).or_insert_with(|| {
                 Arc::new(Listed {
@@ -206,7 +211,8 @@ impl Kept {
             });
         }
         self.good_until = Some(until);
-        self.list = Arc::new(RerunList { tests: listed.into_values().collect() });
+        let estimated = self.open.values().any(Open::waits);
+        self.list = Arc::new(RerunList { tests: listed.into_values().collect(), estimated });
     }
 }
 
@@ -239,6 +245,20 @@ impl Decisions {
             of_suite: policies::of_suite(db, suite)?,
             held_back: held_back.into_iter().map(|decided| (decided.test, decided)).collect(),
         })
+    }
+}
+
+impl Decisions {
+    /// The tests with run counts of their own whose latest episode ended because somebody said that they are not flaky.
+    fn dismissed(&self, db: &mut Db<'_>, suite: SuiteId) -> Result<HashSet<TestId>, StorageError> {
+        let tests: Vec<TestId> = self.of_tests.keys().copied().collect();
+        if tests.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let latest = stored::latest_episodes(db, suite, &tests)?.into_iter();
+        let dismissed =
+            latest.filter(|(_, episode)| episode.ended.is_some_and(|(_, how)| how == EpisodeEnd::Dismissed));
+        Ok(dismissed.map(|(test, _)| test).collect())
     }
 }
 

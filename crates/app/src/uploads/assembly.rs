@@ -33,6 +33,10 @@ const LONGEST_TEST_NAME: usize = 16 * 1024;
 /// Executions of one upload past which earlier attempts are left out.
 const MOST_EXECUTIONS: usize = 20_000;
 
+/// The tag with which our plugin says what it did with a test, and its word for a commit that promises a repair.
+const MODE_TAG: &str = "casebook.mode";
+const ATTEMPT_TO_FIX: &str = "attempt_to_fix";
+
 /// Makes the upload to be stored of a report. Pure.
 #[must_use]
 pub fn assemble(
@@ -265,7 +269,10 @@ impl Builder<'_> {
         let spelling =
             Spelling { protocol: self.protocol, scope: (&result.scope).into(), name: (&result.name).into() };
         let tags = checked_tags(result.tags, self.upload_tags, Some(result.record), problems);
-        let flags = if result.pending { ExecutionFlags::PENDING } else { ExecutionFlags::default() };
+        let mut flags = if result.pending { ExecutionFlags::PENDING } else { ExecutionFlags::default() };
+        if tags.get(MODE_TAG) == Some(ATTEMPT_TO_FIX) {
+            flags = flags.with(ExecutionFlags::REPAIR);
+        }
         let suite_path = (!result.suite_path.is_empty()).then(|| {
             let mut path = result.suite_path.join(" > ");
             path.truncate(path.floor_char_boundary(LONGEST_NAME));
@@ -290,7 +297,7 @@ impl Builder<'_> {
             failure: result.failure.filter(|failure| !failure.is_empty()).as_ref().map(pack),
             tags,
             spans: result.spans.map(|spans| failures::deflate(spans.as_bytes())),
-            resources: None,
+            resources: result.resources,
             scope: result.scope,
             name: result.name,
         };
@@ -310,6 +317,7 @@ impl Builder<'_> {
                 external_hash: None,
                 failure: (!earlier.failure.is_empty()).then(|| pack(&earlier.failure)),
                 spans: None,
+                resources: None,
                 ..last.clone()
             });
         }

@@ -71,6 +71,7 @@ impl App {
 /// Reads the files of a request one after another.
 struct Reader {
     context: Context,
+    /// What archives may still hold, over the whole request.
     most_unpacked: u64,
     results: usize,
     text: usize,
@@ -108,7 +109,10 @@ impl Reader {
         if !archive::is_zip(&head[..length]) {
             return self.report(name, &mut file);
         }
-        archive::each_entry(file, self.most_unpacked, |entry, content| self.report(entry, content))
+        let mut left = self.most_unpacked;
+        let read = archive::each_entry(file, &mut left, |entry, content| self.report(entry, content));
+        self.most_unpacked = left;
+        read
     }
 
     fn report(&mut self, name: &str, content: &mut dyn io::Read) -> Result<(), NotAccepted> {

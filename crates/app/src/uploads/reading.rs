@@ -5,6 +5,7 @@ use casebook_formats::Format;
 use casebook_model::key::{Digester, Key, digest, key_of};
 use casebook_model::name::{Branch, Commit, Job, Shard};
 use casebook_model::report::Report;
+use casebook_model::run::Protocol;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 
@@ -92,7 +93,11 @@ pub(super) fn report_digest(context: &Context, body: &Key) -> Key {
         attributes.branch.as_ref().map_or("", Branch::as_str),
         attributes.commit.as_ref().map_or("", Commit::as_str),
     ];
-    for (key, value) in &environment.tags {
+    // Aviator's build and job say which report it is, whatever else its headers say (`aviator.md` 3.4).
+    if context.protocol == Protocol::Aviator {
+        parts.truncate(2);
+    }
+    for (key, value) in environment.tags.iter().filter(|_| context.protocol != Protocol::Aviator) {
         parts.extend([key.as_str(), value.as_str()]);
     }
     let body: String = body.iter().map(|byte| char::from(*byte)).collect();

@@ -109,7 +109,7 @@ impl Outbox {
         let last_24_hours = match kind {
             EventKind::NewFlakyTest => {
                 let observed = detector::observed_between(db, suite.id, now.plus(-DAY_US), now)?;
-                observed.get(&test).copied().unwrap_or(0)
+                observed.count(test, change.opened_at)
             }
             _ => 0,
         };

@@ -162,7 +162,7 @@ fn is_archive(path: &Path) -> bool {
 /// The reports in an archive as files; what else is in it is left out.
 fn unpack(file: &ReportFile, folder: &TempDir, number: usize) -> Result<Vec<(String, PathBuf)>, NotUnpacked> {
     let mut found = Vec::new();
-    archive::each_entry(file.open()?, MOST_UNPACKED, |entry, content| {
+    archive::each_entry(file.open()?, &mut { MOST_UNPACKED }, |entry, content| {
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes)?;
         if matches!(sniff(&bytes), Some(Sniffed::Known(_))) {

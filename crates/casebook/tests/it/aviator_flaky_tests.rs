@@ -5,6 +5,7 @@ use crate::setup::{Suite, start, text, token};
 use casebook_testkit::{Reply, TestDatabase, Upload, both_engines};
 use jiff::{SignedDuration, Timestamp, civil};
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 both_engines!(
     a_flaky_test_is_listed_with_its_times,
@@ -15,6 +16,7 @@ both_engines!(
     wrong_questions_are_told,
     nobody_learns_of_others,
     the_address_of_a_test_leads_to_it,
+    questions_never_wait_for_bodies,
 );
 
 fn a_flaky_test_is_listed_with_its_times(database: &TestDatabase) {
@@ -261,4 +263,40 @@ fn the_address_of_a_test_leads_to_it(database: &TestDatabase) {
     for path in [path, "/flaky/test_case/1", "/flaky/test_case/x", "/flaky/test_case/-1"] {
         assert_eq!(server.get(path).token(&rival).send().status, 404, "{path}");
     }
+}
+
+/// Whoever sends a body slowly holds up nobody else.
+fn questions_never_wait_for_bodies(database: &TestDatabase) {
+    let server = start(database);
+    let suite = checked_suite(&server, "cart");
+    let head = |path: &str, token: &str| {
+        format!(
+            "{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: 4194304\r\n\r\n{{"
+        )
+    };
+    let mut slow = Vec::new();
+    for _ in 0..40 {
+        for request in [
+            head("GET /api/v1/testdeck/flaky", &suite.read_token),
+            head("POST /v1/uploads", &suite.upload_token),
+        ] {
+            let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            slow.push(stream);
+        }
+    }
+    for _ in 0..20 {
+        let _ = flaky(&server, &suite.read_token, QUESTION).expect(200);
+        let body = server
+            .get("/api/v1/flaky-tests")
+            .token(&suite.upload_token)
+            .header("Content-Type", "application/json");
+        let _ = body.bytes(b"{}".to_vec()).send().expect(200);
+    }
+    let request = server
+        .get("/api/v1/testdeck/flaky")
+        .token(&suite.read_token)
+        .header("Content-Type", "application/json");
+    let _ = error(request.bytes(vec![b' '; 70 << 10]).send(), 413);
 }

@@ -174,6 +174,16 @@ fn people_set_run_counts(database: &TestDatabase) {
     assert_eq!(of("shaky"), Some(json!([3, 1])));
     assert!(policy(&["clear"]).status.success());
     assert_eq!(of("shaky"), before);
+    // Run counts do not make a test flaky that somebody said is not.
+    let steady = ["--suite", "acme/cart", "--class-name", "Cart", "--name", "other"];
+    assert!(policy(&["set", "--max-runs", "6", "--class-name", "Cart", "--name", "other"]).status.success());
+    let _ = server.succeed(&[&["test", "mark-not-flaky"], &steady[..]].concat());
+    assert_eq!(of("other"), None);
+    let told = self::policy(&server, &suite.upload_token, "");
+    assert!(told["tests"].as_array().unwrap().iter().all(|test| test["name"] != "other"), "{told}");
+    let _ = server.succeed(&[&["test", "mark-flaky"], &steady[..]].concat());
+    assert_eq!(of("other"), Some(json!([6, 1])));
+    assert!(policy(&["clear", "--class-name", "Cart", "--name", "other"]).status.success());
     // One run means none again.
     assert!(policy(&["set", "--max-runs", "1"]).status.success());
     assert_eq!(rerun_list(&suite), Vec::<Value>::new());

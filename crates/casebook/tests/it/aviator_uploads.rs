@@ -20,6 +20,9 @@ both_engines!(
     requests_that_say_too_little_are_refused,
     a_suites_token_keeps_its_suite,
     headers_may_be_empty_or_strange,
+    many_files_come_in_one_request,
+    jobs_with_long_names_and_without_names_keep_to_themselves,
+    one_check_has_one_suite,
 );
 
 /// The answer to a request that is accepted.
@@ -224,7 +227,7 @@ fn archives_that_do_harm_leave_no_trace(database: &TestDatabase) {
         .into_iter()
         .chain(bomb.iter().map(|(name, content)| (name.as_str(), *content)))
         .collect();
-    assert!(refused(send(&archive(&bomb)), 400).contains("holds more than"));
+    assert!(refused(send(&archive(&bomb)), 400).contains("may be unpacked"));
     let mut damaged = archive(&[("good.xml", good.as_bytes())]);
     let middle = damaged.len() / 4;
     damaged[middle] ^= 0x55;
@@ -325,4 +328,69 @@ fn headers_may_be_empty_or_strange(database: &TestDatabase) {
     let answer =
         flaky(&server, &read, &question("repo_org", "repo_name", "ci/circleci: prüfen 2")).expect(200);
     assert_eq!(answer.json()["github_check"]["name"], "ci/circleci: prüfen 2");
+}
+
+/// What a request holds must never keep it from going on.
+fn many_files_come_in_one_request(database: &TestDatabase) {
+    let server = start(database);
+    let suite = checked_suite(&server, "cart");
+    let form = |files: usize, bytes: usize| {
+        (0..files).fold(Form::new(), |form, number| {
+            let mut report = junit(&[("Cart", &format!("test {number}"), false)]);
+            report.push_str(&" ".repeat(bytes.saturating_sub(report.len())));
+            form.file("file[]", &format!("{number}.xml"), report)
+        })
+    };
+    for (files, bytes) in [(30, 100_000), (300, 15_000), (1_000, 100)] {
+        let _ = send_reports(&server, &suite.upload_token, &[], &form(files, bytes)).expect(200);
+    }
+    assert_eq!(suite.all("/tests?period=1day").len(), 1_000);
+    assert!(
+        refused(send_reports(&server, &suite.upload_token, &[], &form(1_001, 100)), 400)
+            .contains("1000 files")
+    );
+    // Each archive is small; all of them together are not.
+    let spaces = vec![b' '; 90 << 20];
+    let packed = archive(&[("a.xml", junit(&[("Cart", "a", false)]).as_bytes()), ("b.xml", &spaces)]);
+    let three =
+        (0..3).fold(Form::new(), |form, number| form.file("file[]", &format!("{number}.zip"), &packed));
+    assert!(
+        refused(send_reports(&server, &suite.upload_token, &[], &three), 400).contains("may be unpacked")
+    );
+}
+
+fn jobs_with_long_names_and_without_names_keep_to_themselves(database: &TestDatabase) {
+    let server = start(database);
+    let [upload, read] = organization_tokens(&server, "acme");
+    let long = "lang-".repeat(70);
+    let jobs = ["unit", &format!("{long}1"), &format!("{long}2"), ""];
+    for job in jobs {
+        let test = format!("of {} {job:.6}", job.len());
+        accepted(send_reports(&server, &upload, &[("Job-Name", job)], &report(&[("Cart", &test, false)])));
+    }
+    let suites = server.get("/v2/analytics/organizations/acme/suites?per_page=100").token(&read).send();
+    // One is the organization's own.
+    assert_eq!(suites.expect(200).json().as_array().map(Vec::len), Some(jobs.len() + 1));
+    for job in &jobs[..3] {
+        let check = format!("ci/circleci: {job}");
+        let _ = flaky(&server, &read, &question("repo_org", "repo_name", &check)).expect(200);
+    }
+    let _ = flaky(&server, &read, &question("repo_org", "repo_name", "circleci")).expect(200);
+}
+
+fn one_check_has_one_suite(database: &TestDatabase) {
+    let server = start(database);
+    let _ = checked_suite(&server, "cart");
+    let options = ["--repo", "repo_org/repo_name", "--check", "ci/circleci:unit-tests"];
+    for name in ["acme/twin", "acme/twin"] {
+        let refused = server.command(&[&["suite", "create", name], &options[..]].concat());
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("acme/cart"));
+    }
+    // What is changed must fit too; another organization, and the suite itself, may keep the names.
+    let _ = server.succeed(&["suite", "create", "acme/twin", "--repo", "repo_org/repo_name"]);
+    assert_eq!(server.command(&["suite", "create", "acme/twin", "--check", CHECK]).status.code(), Some(1));
+    for name in ["rival/cart", "acme/cart"] {
+        let _ = server.succeed(&[&["suite", "create", name], &options[..]].concat());
+    }
 }

@@ -1,6 +1,6 @@
 //! Asking Avocado's API as its clients do.
 
-use crate::setup::{program, token};
+use crate::setup::{program, sample, token};
 use casebook_testkit::{Reply, Request, TestDatabase, TestServer};
 use serde_json::{Value, json};
 
@@ -105,4 +105,9 @@ pub(crate) fn assert_refused(reply: &Reply, status: u16, body: &Value) {
 
 pub(crate) fn not_found() -> Value {
     json!({ "detail": "Not found" })
+}
+
+/// The bytes of a job's results, as the parsers' tests have them.
+pub(crate) fn report(file: &str) -> Vec<u8> {
+    sample(&format!("../../../formats/samples/avocado-json/{file}"))
 }

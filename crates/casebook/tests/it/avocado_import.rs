@@ -1,8 +1,7 @@
 //! `casebook import` of what Avocado and an old Avocado Server have.
 
-use crate::avocado::Avocado;
+use crate::avocado::{Avocado, report};
 use crate::endpoint::{Endpoint, Received};
-use crate::setup::sample;
 use casebook_testkit::{Engine, TestDatabase, both_engines};
 use serde_json::{Value, json};
 
@@ -25,10 +24,9 @@ fn assert_agrees(avocado: &Avocado) {
 fn job_results_come_in_with_their_own_time(database: &TestDatabase) {
     let avocado = Avocado::start(database);
     let folder = tempfile::tempdir().unwrap();
-    for (name, file) in [("job-1", "results.json"), ("job-2", "results-69.0.json")] {
+    for (name, file) in [("job-1", "results-113.0.json"), ("job-2", "results-69.0.json")] {
         std::fs::create_dir_all(folder.path().join(name)).unwrap();
-        std::fs::write(folder.path().join(name).join("results.json"), sample(&format!("avocado/{file}")))
-            .unwrap();
+        std::fs::write(folder.path().join(name).join("results.json"), report(file)).unwrap();
     }
     let told = import(&avocado, folder.path().to_str().unwrap());
     assert!(told.starts_with("2 reports: "), "{told}");

@@ -1,7 +1,7 @@
 //! Job results of Avocado, sent by `casebook upload`: as jobs of its API and as history.
 
-use crate::avocado::Avocado;
-use crate::setup::{program, sample, token};
+use crate::avocado::{Avocado, report};
+use crate::setup::{program, token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use casebook_testkit::{TestDatabase, both_engines};
@@ -60,7 +60,7 @@ fn assert_agrees(avocado: &Avocado) {
 
 fn a_job_folder_becomes_a_job(database: &TestDatabase) {
     let avocado = Avocado::start(database);
-    let folder = job_folder(&sample("avocado/results.json"));
+    let folder = job_folder(&report("results-113.0.json"));
     let (code, said) = upload(&avocado, folder.path());
     assert_eq!(code, Some(0), "{said}");
     let job = avocado.json(&format!("/jobs/{JOB}/"));
@@ -132,7 +132,7 @@ fn a_job_folder_becomes_a_job(database: &TestDatabase) {
 
 fn the_older_shape_is_read_too(database: &TestDatabase) {
     let avocado = Avocado::start(database);
-    let folder = job_folder(&sample("avocado/results-69.0.json"));
+    let folder = job_folder(&report("results-69.0.json"));
     let (code, said) = upload(&avocado, folder.path());
     assert_eq!(code, Some(0), "{said}");
     let job = avocado.json("/jobs/2d28ff8/");

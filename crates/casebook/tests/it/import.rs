@@ -193,7 +193,7 @@ fn an_old_server_is_taken_over_in_its_order(database: &TestDatabase) {
         assert!(output.contains(told) && !output.contains(&token), "{output}");
         assert_eq!(all(&server, &new), before);
     }
-    let refused = server.command(&["import", "--suite", "acme/new", &server.url()]);
+    let refused = server.command(&["import", "--suite", "acme/new", server.url()]);
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && told.contains("/api/v1"), "{told}");
 }
@@ -308,7 +308,7 @@ fn upload_sends_a_file_of_pytest_monitor(database: &TestDatabase) {
     let upload_token = token(&server, &["--suite", "acme/cart", "--scope", "upload"]);
     let upload = |token: &str, code: i32| {
         let mut command = std::process::Command::new(program());
-        command.args(["upload", "--strict", "--server", &server.url(), &path]).env("CASEBOOK_TOKEN", token);
+        command.args(["upload", "--strict", "--server", server.url(), &path]).env("CASEBOOK_TOKEN", token);
         let output = command.current_dir(folder.path()).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{told}");

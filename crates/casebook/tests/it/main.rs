@@ -40,6 +40,7 @@ mod monitor_clients;
 mod monitor_contract;
 mod named_suites;
 mod own_api;
+mod plugin_results;
 mod python_collector;
 mod rate_limits;
 mod replay;

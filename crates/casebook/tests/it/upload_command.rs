@@ -120,12 +120,15 @@ fn every_format_is_found_and_stored() {
             || Upload::suite(&suite).arguments(&[&[folder.as_str(), "--build-id", "k"], strict].concat());
         let said = upload().run().ends_with(0);
         let runs = suite.runs();
-        assert_eq!(runs.len(), 1, "{format}");
-        assert_eq!(said.out.trim_end(), text(&runs[0], "web_url"), "{format}");
         let files = files_below(&samples.join(format.as_str()));
+        // A job of Avocado is a run of its own, at its own time.
+        let is_avocado = *format == casebook_formats::Format::AvocadoJson;
+        assert_eq!(runs.len(), if is_avocado { files } else { 1 }, "{format}");
+        let urls: Vec<String> = runs.iter().map(|run| text(run, "web_url")).collect();
+        assert!(urls.iter().any(|url| said.out.trim_end().ends_with(url)), "{format}: {}", said.out);
         let told = said.err.lines().filter(|line| line.contains(&format!(": {format}, "))).count();
         assert_eq!(told, files, "{format}: {}", said.err);
-        assert!(!suite.tests().is_empty(), "{format}");
+        assert!(is_avocado || !suite.tests().is_empty(), "{format}");
         // Again: nothing new.
         let again = upload().run().ends_with(0);
         assert!(again.err.contains(" 0 results stored, "), "{format}: {}", again.err);

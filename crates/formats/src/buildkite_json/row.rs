@@ -32,6 +32,7 @@ pub(super) struct Row<'a> {
     pub(super) failure_expanded: Option<Raw<'a>>,
     pub(super) history: Option<Shape<Span<'a>>>,
     pub(super) tags: Option<Raw<'a>>,
+    pub(super) resources: Option<Raw<'a>>,
 }
 
 impl<'a> Row<'a> {
@@ -63,6 +64,7 @@ impl<'a> Row<'a> {
             Key::FailureReason => &mut self.failure_reason,
             Key::FailureExpanded => &mut self.failure_expanded,
             Key::Tags => &mut self.tags,
+            Key::Resources => &mut self.resources,
             _ => return None,
         })
     }
@@ -137,6 +139,7 @@ pub(super) enum Key {
     FailureExpanded,
     History,
     Tags,
+    Resources,
     StartAt,
     EndAt,
     Duration,
@@ -160,6 +163,7 @@ impl From<&[u8]> for Key {
             b"failure_expanded" => Self::FailureExpanded,
             b"history" => Self::History,
             b"tags" => Self::Tags,
+            b"resources" => Self::Resources,
             b"start_at" => Self::StartAt,
             b"end_at" => Self::EndAt,
             b"duration" => Self::Duration,

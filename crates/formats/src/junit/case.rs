@@ -3,6 +3,7 @@
 use super::bounded::Bounded;
 use super::characters::{self, Repairs};
 use super::seconds::Time;
+use super::told::Told;
 use crate::Malformed;
 use crate::gathering::MOST_FAILURES;
 use casebook_model::failure::{LONGEST_TEXT, cut_middle};
@@ -34,6 +35,8 @@ pub(super) struct Case {
     pub(super) status: Option<String>,
     pub(super) result: Option<String>,
     pub(super) children: Vec<Child>,
+    /// What our plugin tells of it.
+    pub(super) told: Told,
     /// How many children of each kind there are, read or not.
     counts: [usize; 7],
     /// Bytes of text that its children hold.
@@ -60,6 +63,23 @@ impl Case {
             }
         }
         Ok(case)
+    }
+
+    /// Reads a property.
+    pub(super) fn property(&mut self, element: &BytesStart<'_>) -> Result<(), Malformed> {
+        let (mut name, mut value) = (None, None);
+        for attribute in attributes(element) {
+            let (key, raw) = attribute?;
+            match key {
+                "name" => name = Some(characters::value(&raw, &mut self.repairs)?.into_owned()),
+                "value" => value = Some(characters::value(&raw, &mut self.repairs)?.into_owned()),
+                _ => {}
+            }
+        }
+        if let (Some(name), Some(value)) = (name, value) {
+            self.told.take(&name, &value);
+        }
+        Ok(())
     }
 
     /// Counts a child, and says whether it is one too many of its kind.

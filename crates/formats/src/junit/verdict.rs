@@ -17,7 +17,11 @@ pub(super) fn conclude(mut case: Case, suite_file: Option<&String>) -> ReportedR
     });
     result.duration_us = case.time.duration_us();
     result.started_at = case.started_at;
-    if case.children.is_empty() {
+    let mut told = std::mem::take(&mut case.told);
+    told.add_tags(&mut result);
+    if told.has_attempts() {
+        told.judge(&case, &mut result);
+    } else if case.children.is_empty() {
         result.outcome = stated(&case);
     } else {
         judge(&case, &mut result);
@@ -138,7 +142,7 @@ fn stated(case: &Case) -> Outcome {
     }
 }
 
-fn failure(children: &[&Child]) -> Option<Failure> {
+pub(super) fn failure(children: &[&Child]) -> Option<Failure> {
     let reason = children.first().and_then(|child| reason(child));
     let details = children.iter().enumerate().filter_map(|(index, child)| {
         let mut expanded = lines_of(&child.text);
@@ -151,6 +155,6 @@ fn failure(children: &[&Child]) -> Option<Failure> {
 }
 
 /// The message, else the first line of the text.
-fn reason(child: &Child) -> Option<String> {
+pub(super) fn reason(child: &Child) -> Option<String> {
     child.message.clone().and_then(lines::not_blank).or_else(|| first_line(&child.text).map(str::to_owned))
 }

@@ -16,7 +16,7 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
 /// Names and lengths of what is in it; at most `most` bytes are unpacked.
 fn entries(bytes: &[u8], most: u64) -> Result<Vec<(String, usize)>, NotUnpacked> {
     let mut found = Vec::new();
-    each_entry(Cursor::new(bytes), most, |name, content| {
+    each_entry(Cursor::new(bytes), &mut { most }, |name, content| {
         let mut text = Vec::new();
         content.read_to_end(&mut text).map_err(|error| NotUnpacked::of_entry(&error))?;
         found.push((name.to_owned(), text.len()));
@@ -38,9 +38,9 @@ fn what_is_unpacked_is_bounded_over_all_files() {
     let bytes = archive(&[("a", &content), ("b", &content)]);
     assert_eq!(entries(&bytes, 1200).unwrap().len(), 2);
     let refused = entries(&bytes, 1199).unwrap_err().to_string();
-    assert_eq!(refused, "the archive holds more than 1199 bytes");
+    assert_eq!(refused, "the archive holds more than may be unpacked for one request");
     // Also what the visitor leaves unread.
-    let skipped = each_entry(Cursor::new(&bytes), 1199, |_, _| Ok::<_, NotUnpacked>(()));
+    let skipped = each_entry(Cursor::new(&bytes), &mut 1199, |_, _| Ok::<_, NotUnpacked>(()));
     assert_eq!(skipped.unwrap_err().to_string(), refused);
 }
 
@@ -49,13 +49,26 @@ fn names_that_lead_elsewhere_are_refused_before_anything_is_read() {
     for name in ["../x", "a/../../x", "/x", "\\x", "C:x", "a\\..\\x"] {
         let bytes = archive(&[("good", b"1"), (name, b"2")]);
         let mut seen = 0;
-        let refused = each_entry(Cursor::new(&bytes), 100, |_, _| {
+        let refused = each_entry(Cursor::new(&bytes), &mut 100, |_, _| {
             seen += 1;
             Ok::<_, NotUnpacked>(())
         });
         assert!(refused.unwrap_err().to_string().contains("outside"), "{name}");
         assert_eq!(seen, 0, "{name}");
     }
+}
+
+#[test]
+fn a_directory_that_is_too_long_is_not_read() {
+    let names: Vec<String> = (0..10_001).map(|number| number.to_string()).collect();
+    let all: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    assert_eq!(entries(&archive(&all[..10_000]), 100).unwrap().len(), 10_000);
+    assert!(entries(&archive(&all), 100).unwrap_err().to_string().contains("10001 entries"));
+    // The number stands at the end; one that lies about it has another directory than it says.
+    let mut lying = archive(&all);
+    let end = lying.len() - 22;
+    lying[end + 8..end + 12].copy_from_slice(&[1, 0, 1, 0]);
+    let _ = entries(&lying, 100);
 }
 
 proptest! {

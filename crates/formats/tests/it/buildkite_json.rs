@@ -3,6 +3,7 @@
 use crate::{Format, Malformed, Options, parse, problems, read, refused, table};
 use casebook_model::execution::Outcome;
 use casebook_model::report::{Report, ReportedResult};
+use casebook_model::resources::Resources;
 
 fn sample(tool: &str) -> Report {
     let bytes = std::fs::read(format!("samples/json/{tool}.json")).unwrap();
@@ -385,6 +386,34 @@ fn tags() {
     assert!(!report.problems[0].rejected);
     let import = r#""result": "failed", "tags": {"test.pytest_collection_error": "true"}"#;
     assert_eq!(with(import).outcome, Outcome::Error);
+}
+
+#[test]
+fn resources() {
+    let of = |text: &str| {
+        let report = read(Format::Json, &object(&format!("\"resources\": {text}")));
+        (report.results[0].resources, problems(&report))
+    };
+    let whole =
+        r#"{"wall_seconds": 2, "user_seconds": 1.0, "system_seconds": 0.5, "memory_mib": 12.5, "disk": 3}"#;
+    let expected = Resources {
+        wall_seconds: Some(2.0),
+        user_seconds: Some(1.0),
+        system_seconds: Some(0.5),
+        cpu_share: Some(0.75),
+        memory_mib: Some(12.5),
+    };
+    assert_eq!(of(whole), (Some(expected), Vec::new()));
+    let (partly, problems) = of(r#"{"wall_seconds": 0, "user_seconds": -1, "memory_mib": null}"#);
+    assert_eq!(partly, Some(Resources { wall_seconds: Some(0.0), ..Resources::default() }));
+    assert_eq!(
+        problems,
+        ["result 1: `resources.user_seconds` was left out: it must be a number of at least 0"]
+    );
+    assert_eq!(of("{}"), (None, Vec::new()));
+    assert_eq!(of("null"), (None, Vec::new()));
+    let sentence = "result 1: `resources` was left out: it must be an object, found an array";
+    assert_eq!(of("[1]"), (None, vec![sentence.to_owned()]));
 }
 
 #[test]

@@ -13,6 +13,7 @@
 
 use crate::{Format, Malformed, Options, parse, problems, read, refused, table};
 use casebook_model::execution::Outcome;
+use casebook_model::failure::Failure;
 use casebook_model::report::{Report, ReportedResult};
 use casebook_model::time::Timestamp;
 
@@ -310,6 +311,50 @@ fn attempts_before_a_failure_end_with_the_last_rerun() {
     );
     assert_eq!(untimed.duration_us, Some(500_000));
     assert_eq!(untimed.earlier[0].duration_us, None);
+}
+
+/// What our plugin writes: one testcase a test, and properties that tell of its attempts.
+#[test]
+fn attempts_told_by_properties() {
+    let property = |name: &str, value: &str| format!("<property name='casebook.{name}' value='{value}'/>");
+    let told = |attempts: &str, others: &[(&str, &str)], children: &str| {
+        let others: String = others.iter().map(|(name, value)| property(name, value)).collect();
+        let properties = [property("attempts", attempts), others].concat();
+        inside(&format!("<properties>{properties}</properties>{children}"))
+    };
+    let attempts = |result: &ReportedResult| {
+        let said = |failure: Option<&Failure>| failure.and_then(|failure| failure.reason.clone());
+        let earlier = result.earlier.iter().map(|attempt| (attempt.outcome, said(Some(&attempt.failure))));
+        earlier.chain([(result.outcome, said(result.failure.as_ref()))]).collect::<Vec<_>>()
+    };
+    let (passed, failed) =
+        ((Outcome::Passed, None), |reason: &str| (Outcome::Failed, Some(reason.to_owned())));
+
+    let flaky = told("failed,passed", &[("attempt.1.failure", "E: 1"), ("mode", "rerun")], "");
+    assert_eq!(attempts(&flaky), [failed("E: 1"), passed.clone()]);
+    assert_eq!(flaky.tags, [("casebook.mode".to_owned(), "rerun".to_owned())]);
+    let element = "<flakyFailure message='E: 1'>where it was</flakyFailure>";
+    let with_text = told("failed,passed", &[("attempt.1.failure", "E: 1")], element);
+    assert_eq!(attempts(&with_text), attempts(&flaky));
+    assert_eq!(with_text.earlier[0].failure.details[0].expanded, ["where it was"]);
+
+    let reasons = [("attempt.2.failure", "E: 2"), ("attempt.3.failure", "E: 3")];
+    let shown = "<failure message='E: 3'>line</failure>";
+    let broken = told("passed,failed,failed", &reasons, shown);
+    assert_eq!(attempts(&broken), [passed.clone(), failed("E: 2"), failed("E: 3")]);
+    let both = told("passed,failed,failed", &reasons, &format!("{shown}<rerunFailure message='E: 2'/>"));
+    assert_eq!(attempts(&both), attempts(&broken));
+    let in_vain = told("failed,failed,passed", &[("attempt.1.failure", "E: 1")], "<failure message='E: 2'/>");
+    assert_eq!(attempts(&in_vain), [failed("E: 1"), failed("E: 2"), passed]);
+
+    let quarantine = "<skipped type='pytest.xfail' message='quarantined: E: 1'/>";
+    let quarantined =
+        told("failed", &[("attempt.1.failure", "E: 1"), ("verdict", "quarantined")], quarantine);
+    assert_eq!(attempts(&quarantined), [failed("E: 1")]);
+    let skipped = told("skipped", &[], "<skipped message='not today'/>");
+    assert_eq!(attempts(&skipped), [(Outcome::Skipped, Some("not today".to_owned()))]);
+    // What is no list of outcomes says nothing.
+    assert_eq!(attempts(&told("maybe", &[], "<failure message='E'/>")), [failed("E")]);
 }
 
 #[test]

@@ -318,6 +318,8 @@ fn wrong_shapes() {
         (Format::RspecJson, "{\"examples\": null}"),
         (Format::PlaywrightJson, "{\"suites\": 1}"),
         (Format::CucumberJson, "{}"),
+        (Format::AvocadoJson, "{\"job_id\": \"j\"}"),
+        (Format::AvocadoJson, "{\"job_id\": \"\", \"tests\": []}"),
     ] {
         assert!(matches!(refused(format, text), Malformed::WrongShape(_)), "{format} {text}");
     }
@@ -338,6 +340,7 @@ fn too_many_results_in_any_format() {
         (Format::PlaywrightJson, "playwright.json", 11),
         (Format::CucumberJson, "cucumber-js.json", 6),
         (Format::GoJsonl, "go-test.jsonl", 5),
+        (Format::AvocadoJson, "results-113.0.json", 13),
         (Format::Junit, "surefire/surefire.xml", 7),
     ] {
         let bytes = std::fs::read(format!("samples/{format}/{file}")).unwrap();
@@ -350,7 +353,16 @@ fn too_many_results_in_any_format() {
 
 #[test]
 fn words_of_formats() {
-    let words = ["json", "junit", "jest-json", "rspec-json", "playwright-json", "cucumber-json", "go-jsonl"];
+    let words = [
+        "json",
+        "junit",
+        "jest-json",
+        "rspec-json",
+        "playwright-json",
+        "cucumber-json",
+        "go-jsonl",
+        "avocado-json",
+    ];
     assert_eq!(Format::ALL.iter().map(|format| format.as_str()).collect::<Vec<_>>(), words);
     for word in words {
         assert_eq!(Format::from_word(word).unwrap().as_str(), word);

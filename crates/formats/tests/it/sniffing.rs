@@ -51,6 +51,7 @@ fn small_reports_are_recognised() {
         ("[]", Format::Json),
         ("[{\"name\": \"n\", \"history\": {}}]", Format::Json),
         ("{\"testResults\":[]}", Format::JestJson),
+        ("{\"debuglog\":\"job.log\",\"job_id\":\"a\",\"tests\":[]}", Format::AvocadoJson),
         ("{\"version\":\"3.13\",\"examples\":[]}", Format::RspecJson),
         ("{\"config\":{\"rootDir\":\"/\"},\"suites\":[]}", Format::PlaywrightJson),
         ("[{\"uri\":\"a.feature\",\"keyword\":\"Feature\",\"elements\":[]}]", Format::CucumberJson),

@@ -50,15 +50,9 @@ pub(crate) async fn list(
     uri: Uri,
     body: Body,
 ) -> Result<Json<Answer>, ApiError> {
-    let access = match caller.authenticate(&state.app).await {
-        Ok(access) => access,
-        Err(denied) => {
-            state.bodies.discard(&caller.headers, body).await;
-            return Err(denied.into());
-        }
-    };
+    let access = caller.authenticate(&state.app).await?;
     state.app.check_reading(&access)?;
-    let question = Question::read(&state.bodies, &uri, &caller.headers, body).await?;
+    let question = Question::read(&uri, &caller.headers, body).await?;
     let repository = format!("{}/{}", question.required("org")?, question.required("repo")?);
     let check = question.required("github_check_name")?;
     let page = question.page()?;

@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use axum::body::Body;
 use axum::http::{HeaderMap, Uri};
-use casebook_http::{Bodies, media_type};
+use casebook_http::{media_type, small_body};
 use serde_json::{Map, Value};
 
 /// Longest body that is read.
@@ -15,17 +15,9 @@ pub(crate) struct Question(Vec<(String, String)>);
 
 impl Question {
     /// Reads query and body. What is in the query wins.
-    pub(crate) async fn read(
-        bodies: &Bodies,
-        uri: &Uri,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Self, ApiError> {
+    pub(crate) async fn read(uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Self, ApiError> {
         let mut members = form(uri.query().unwrap_or("").as_bytes());
-        let (bytes, _room) = bodies.incoming(headers, body).await?.collect().await?.into_memory().await?;
-        if bytes.len() > LONGEST {
-            return Err(ApiError::bad_request(format!("the body is longer than {LONGEST} bytes")));
-        }
+        let bytes = small_body(body, LONGEST).await?;
         // An empty body is none: clients send a content type without one.
         if !bytes.trim_ascii().is_empty() {
             members.extend(if media_type(headers) == "application/x-www-form-urlencoded" {
@@ -59,12 +51,16 @@ impl Question {
 fn object(bytes: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
     let members: Map<String, Value> = serde_json::from_slice(bytes)
         .map_err(|_| ApiError::bad_request("the body must be a JSON object, or left out"))?;
-    let text = |value: Value| match value {
-        Value::String(text) => Some(text),
-        Value::Null => None,
-        other => Some(other.to_string()),
-    };
-    Ok(members.into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect())
+    let mut texts = Vec::new();
+    for (key, value) in members {
+        match value {
+            Value::String(text) => texts.push((key, text)),
+            Value::Null => {}
+            Value::Number(number) => texts.push((key, number.to_string())),
+            _ => return Err(ApiError::bad_request(format!("{key} must be a text"))),
+        }
+    }
+    Ok(texts)
 }
 
 fn form(bytes: &[u8]) -> Vec<(String, String)> {

@@ -31,14 +31,8 @@ pub(crate) async fn list(
     uri: Uri,
     body: Body,
 ) -> Result<Json<Answer>, ApiError> {
-    let access = match caller.authenticate(&state.app).await {
-        Ok(access) => access,
-        Err(denied) => {
-            state.bodies.discard(&caller.headers, body).await;
-            return Err(denied.into());
-        }
-    };
-    let question = Question::read(&state.bodies, &uri, &caller.headers, body).await?;
+    let access = caller.authenticate(&state.app).await?;
+    let question = Question::read(&uri, &caller.headers, body).await?;
     let mut answer = Answer { flaky_tests: Vec::new() };
     let (Some(repository), Some(check)) = (question.find("repo_name"), question.find("job_name")) else {
         return Ok(Json(answer));
@@ -46,7 +40,9 @@ pub(crate) async fn list(
     let Some(list) = state.app.rerun_list_of_check(&access, repository, check).await? else {
         return Ok(Json(answer));
     };
-    let rerun = list.tests.iter().filter(|listed| listed.last_run_counts.max_runs() > 1);
+    // Run counts of their own alone do not make tests flaky.
+    let flaky = list.tests.iter().filter(|listed| listed.opened_at.is_some());
+    let rerun = flaky.filter(|listed| listed.last_run_counts.max_runs() > 1);
     answer.flaky_tests = rerun
         .filter(|listed| !listed.identity.name.is_empty())
         .map(|listed| FlakyTest {

@@ -1,6 +1,7 @@
 //! `POST /api/test-report-uploader`: how jobs send their reports (`aviator.md` 3).
 
 use crate::error::ApiError;
+use crate::names::CheckName;
 use crate::{State, names};
 use axum::Json;
 use axum::body::Body;
@@ -13,7 +14,7 @@ use casebook_formats::Format;
 use casebook_http::{Bodies, Caller, Room, boundary, broken_form};
 use casebook_model::name::{Branch, Commit, Job};
 use casebook_model::run::{Protocol, RunAttributes};
-use casebook_model::suite::{RepositoryName, same_check};
+use casebook_model::suite::{RepositoryName, check_name, same_check};
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
 
@@ -63,9 +64,11 @@ pub(crate) async fn create(
     let bundle = Bundle { destination, context, files, most_unpacked: state.bodies.most_unpacked() };
     let recorded = state.app.submit_files(bundle).await?;
     if let (Some(alias), Some(check), Some(first)) = (alias, check, recorded.first())
-        && first.suite.attributes.check.as_deref().is_some_and(|own| same_check(own, &check))
+        && first.suite.attributes.check.as_deref().is_some_and(|own| same_check(own, &check_name(&check)))
+        && let Err(error) = state.app.note_alias(&first.suite, alias).await
     {
-        state.app.note_alias(&first.suite, alias).await?;
+        // The results are stored; they can be asked for under their own name.
+        tracing::warn!(error = &error as &dyn std::error::Error, "another name of a check was not noted");
     }
     Ok(Json(Answer {
         status: 200,
@@ -108,8 +111,7 @@ impl JobHeaders {
             return Err(ApiError::bad_request(message));
         }
         let (job, workflow) = (find("Job-Name"), find("Workflow-Name"));
-        let check = names::check(&provider, job.as_deref(), workflow.as_deref());
-        let (check, alias) = check.map_or((None, None), |check| (Some(check.name), check.alias));
+        let CheckName { name: check, alias } = names::check(&provider, job.as_deref(), workflow.as_deref());
         let build = find("Build-ID").or_else(|| find("Build-URL")).unwrap_or_else(|| commit.clone());
         let status = find("Build-Status").map(|status| ("build.status".to_owned(), status));
         let environment = Environment {
@@ -127,7 +129,7 @@ impl JobHeaders {
             tags: status.into_iter().collect(),
             named: NamedSuite {
                 repository: Some(repository),
-                check,
+                check: Some(check),
                 provider: Some(names::provider(&provider).to_owned()),
             },
             ..Environment::default()

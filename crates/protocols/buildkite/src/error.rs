@@ -55,7 +55,9 @@ impl From<NotChanged> for ApiError {
     fn from(error: NotChanged) -> Self {
         match error {
             NotChanged::Denied(denied) => denied.into(),
-            NotChanged::Taken(_) | NotChanged::Default => Self::Unprocessable(error.to_string()),
+            NotChanged::Taken(_) | NotChanged::SameCheck(_) | NotChanged::Default => {
+                Self::Unprocessable(error.to_string())
+            }
         }
     }
 }

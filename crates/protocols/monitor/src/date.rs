@@ -23,7 +23,7 @@ pub(crate) fn shown(text: &str) -> Option<String> {
     let clock = if clock.len() == "12:00".len() { format!("{clock}:00") } else { clock.to_owned() };
     let [hour, minute, second] = parts::<3>(&clock, ':', [2, 2, 2])?;
     Time::new(hour as i8, minute as i8, second as i8, 0).ok()?;
-    let microseconds = format!("{:0<6.6}", fraction);
+    let microseconds = format!("{fraction:0<6.6}");
     let fraction = if microseconds == "000000" { String::new() } else { format!(".{microseconds}") };
     let offset = offset.map_or(Some(String::new()), shown_offset)?;
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{offset}"))

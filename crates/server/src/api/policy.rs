@@ -5,7 +5,7 @@ use super::extract::{Path, Query, json};
 use super::openapi::SuitePath;
 use super::{readable_suite, writable_suite};
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -67,20 +67,69 @@ pub(crate) async fn find(
     let policy = match suite {
         Some(suite) => {
             let list = app.rerun_list(suite.clone()).await?;
-            of_suite(&app, &suite, &list)
+            let mut policy = of_suite(&app, &suite, &list);
+            if suite.attributes.new_tests {
+                policy.new_tests.enabled = true;
+                policy.new_tests.known = Some(known_path(&wanted, app.known_test_count(suite.id).await?));
+            }
+            policy
         }
         // The first upload makes the suite.
         None => empty(PolicySuite { repo: wanted.repo, check: wanted.check, url: None }),
     };
     let body = serde_json::to_vec(&policy).map_err(ApiError::Unwritable)?;
+    Ok(unless_known(&caller.headers, "application/json", body.into()))
+}
+
+/// The answer, or without its body if the caller has it already.
+fn unless_known(caller: &HeaderMap, form: &'static str, body: Bytes) -> Response {
     let tag = format!("\"{}\"", hex(&digest(&body)));
     // Who reads this may send packed bodies.
     let headers = [(ETAG, tag.as_str()), (ACCEPT_ENCODING, "gzip")];
-    if matches(&caller.headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    if matches(caller, &tag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    let form = [(CONTENT_TYPE, "application/json")];
-    Ok((headers, form, body).into_response())
+    (headers, [(CONTENT_TYPE, form)], body).into_response()
+}
+
+/// Where the tests are that the suite knows. The number changes the answer that holds this, so that whoever keeps both does not
+/// keep an old list.
+fn known_path(wanted: &Wanted, count: i64) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [("repo", &wanted.repo), ("check", &wanted.check)] {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    let query = query.append_pair("tests", &count.to_string()).finish();
+    format!("/api/casebook/v1/policy/known-tests?{query}")
+}
+
+/// The tests a suite knows, for clients that run new ones several times: one a line, in order, each as SHA-256 of its class name,
+/// a line feed and its name, in lower-case hexadecimal digits. Answers `304` to `If-None-Match` while nothing has changed.
+#[utoipa::path(
+    get,
+    operation_id = "knownTests",
+    path = "/api/casebook/v1/policy/known-tests",
+    tag = "policy",
+    params(Wanted),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 304, description = "It has not changed."),
+        (status = "4XX", body = ProblemDocument),
+    ),
+)]
+pub(crate) async fn find_known(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, ApiError> {
+    let access = caller.authenticate(&app).await?;
+    let lines = match suite_of(&app, &access, &wanted).await? {
+        Some(suite) => app.known_tests(suite.id).await?.lines,
+        None => Bytes::new(),
+    };
+    Ok(unless_known(&caller.headers, "text/plain; charset=utf-8", lines))
 }
 
 /// The suite that results of this run will go to; none if there is none yet.

@@ -27,6 +27,7 @@ create table suite (
     oidc_policy text,
     sensitivity smallint not null,
     resolve_rule smallint not null,
+    new_tests smallint not null default 0,
     created_at bigint not null,
     unique (organization_id, slug)
 );
@@ -219,6 +220,7 @@ create table test_mark (
     after_upload integer not null,
     test_id integer not null,
     kind smallint not null,
+    commit_sha text,
     at bigint not null,
     primary key (suite_id, mark_id)
 );

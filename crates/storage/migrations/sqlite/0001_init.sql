@@ -27,6 +27,7 @@ create table suite (
     oidc_policy text,
     sensitivity integer not null,
     resolve_rule integer not null,
+    new_tests integer not null default 0,
     created_at integer not null,
     unique (organization_id, slug)
 ) strict;
@@ -219,6 +220,7 @@ create table test_mark (
     after_upload integer not null,
     test_id integer not null,
     kind integer not null,
+    commit_sha text,
     at integer not null,
     primary key (suite_id, mark_id)
 ) strict, without rowid;

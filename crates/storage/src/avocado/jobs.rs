@@ -25,9 +25,9 @@ const BY_NUMBER: &str = "/* avocado_jobs.by_number */ select job_no, job_key, un
      priority, created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_no = $2";
 const BY_NUMBERS: &str = "/* avocado_jobs.by_numbers */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
      priority, created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_no = any($2)";
-pub(crate) const OLDEST: &str = "/* avocado_jobs.oldest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
+const OLDEST: &str = "/* avocado_jobs.oldest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
      order by created_at, job_no limit $2 offset $3";
-pub(crate) const NEWEST: &str = "/* avocado_jobs.newest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
+const NEWEST: &str = "/* avocado_jobs.newest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
      order by created_at desc, job_no limit $2 offset $3";
 const KEYS: &str = "/* avocado_jobs.keys */ select job_no, created_at, status, elapsed_seconds, description from avocado_job \
      where suite_id = $1 order by job_no";

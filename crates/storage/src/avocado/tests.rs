@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 
 const ALL: &str = "/* avocado_tests.all */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 order by test_no";
-pub(crate) const PAGE: &str = "/* avocado_tests.page */ select test_no, tag, status from avocado_test \
+const PAGE: &str = "/* avocado_tests.page */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 order by test_no limit $3 offset $4";
 const FIND: &str = "/* avocado_tests.find */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 and test_no = $3";

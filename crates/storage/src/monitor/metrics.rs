@@ -11,7 +11,7 @@ use casebook_model::measurement::{Metric, MetricWord, Resource};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-pub(crate) const BY_NUMBERS: &str = "/* monitor.metrics */ select metric_no, session_word, context_word, item_word, variant_word, \
+const BY_NUMBERS: &str = "/* monitor.metrics */ select metric_no, session_word, context_word, item_word, variant_word, \
      kind_word, component_word, path_word, location_word, started, measured \
      from monitor_metric where suite_id = $1 and metric_no = any($2) order by metric_no";
 

@@ -15,7 +15,7 @@ const LIST: &str = "/* monitor.sessions */ select key, run_date, scm_ref, tags f
      order by session_no limit $2 offset $3";
 const BY_NUMBERS: &str = "/* monitor.sessions_by_number */ select key, run_date, scm_ref, tags from monitor_session \
      where suite_id = $1 and session_no = any($2) order by session_no";
-pub(crate) const BY_PREFIX: &str = "/* monitor.sessions_by_prefix */ select session_no, key, scm_ref, tags \
+const BY_PREFIX: &str = "/* monitor.sessions_by_prefix */ select session_no, key, scm_ref, tags \
      from monitor_session /*+ session_by_prefix */ where suite_id = $1 and folded >= $2 and folded < $3";
 const SCAN: &str = "/* monitor.scan_sessions */ select session_no, key, scm_ref, tags from monitor_session where suite_id = $1 order by session_no";
 const KNOWN: &str = "/* monitor.known_sessions */ select key, scm_ref, pipeline, build, session_word from monitor_session \

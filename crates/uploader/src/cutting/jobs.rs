@@ -1,18 +1,20 @@
 //! Avocado's job results, cut between tests: each part is a job with the same id and some of the tests, which the server joins.
 
 use super::{Limits, Piece, Remarks, Unreadable};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::vec::IntoIter;
 
 /// Largest job that is read, in bytes: such a report is read as a whole.
 const LARGEST: u64 = 512 << 20;
 
-/// A job, read as a whole, whose tests go into parts.
+/// A job, read as a whole, whose tests go into parts byte by byte.
 pub(super) struct Job {
-    /// Everything but the tests.
-    head: Map<String, Value>,
-    tests: IntoIter<Value>,
+    /// Everything but the tests, up to where they begin.
+    head: String,
+    tests: IntoIter<Box<RawValue>>,
     limits: Limits,
     begun: bool,
     pub(super) remarks: Remarks,
@@ -25,14 +27,25 @@ impl Job {
         if bytes.len() as u64 > LARGEST {
             return Err(Unreadable::Malformed(format!("it is larger than {LARGEST} bytes")));
         }
-        let job = serde_json::from_slice(&bytes);
-        let mut head: Map<String, Value> =
-            job.map_err(|error| Unreadable::Malformed(format!("not JSON: {error}")))?;
-        let Some(Value::Array(tests)) = head.remove("tests") else {
+        let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+        let job = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(text);
+        let mut job = job.map_err(|error| Unreadable::Malformed(format!("not JSON: {error}")))?;
+        let tests = job.remove("tests");
+        let tests: Option<Vec<Box<RawValue>>> =
+            tests.and_then(|tests| serde_json::from_str(tests.get()).ok());
+        let Some(tests) = tests else {
             return Err(Unreadable::Malformed(
                 "Avocado's results are an object with an array `tests`".to_owned(),
             ));
         };
+        let mut head = String::from("{");
+        for (name, value) in job {
+            head.push_str(&Value::String(name).to_string());
+            head.push(':');
+            head.push_str(value.get());
+            head.push(',');
+        }
+        head.push_str("\"tests\":[");
         let tests = tests.into_iter();
         Ok(Self { head, tests, limits, begun: false, remarks: Remarks::default() })
     }
@@ -46,18 +59,20 @@ impl Job {
             return Ok(None);
         }
         self.begun = true;
-        let (mut tests, mut bytes) = (Vec::new(), 0);
+        let (mut text, mut results) = (self.head.clone(), 0);
         while let Some(next) = self.tests.as_slice().first() {
-            bytes += next.to_string().len() + 1;
-            let is_full = tests.len() >= self.limits.results || bytes > self.limits.bytes;
-            if is_full && !tests.is_empty() {
+            let length = text.len() - self.head.len() + next.get().len();
+            if results > 0 && (results >= self.limits.results || length > self.limits.bytes) {
                 break;
             }
-            tests.extend(self.tests.next());
+            if results > 0 {
+                text.push(',');
+            }
+            text.push_str(next.get());
+            results += 1;
+            self.tests.next();
         }
-        let results = tests.len();
-        let mut job = self.head.clone();
-        job.insert("tests".to_owned(), Value::Array(tests));
-        Ok(Some(Piece { bytes: Value::Object(job).to_string().into_bytes(), results }))
+        text.push_str("]}");
+        Ok(Some(Piece { bytes: text.into_bytes(), results }))
     }
 }

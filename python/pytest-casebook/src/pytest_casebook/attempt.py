@@ -36,6 +36,7 @@ class Attempt:
     exception: str = ""
     message: str = ""
     traceback: str = ""
+    resources: dict[str, float] = field(default_factory=dict)
 
     def observe(self, report: Any, foreign: bool = False) -> None:
         """Takes in the report of one phase; the first failure gives the texts.

@@ -52,6 +52,7 @@ class Made:
         """Takes in the reports of all phases."""
         self.reports, self.seconds = reports, seconds
         for report in reports:
+            self.attempt.resources = report.__dict__.pop("_casebook_resources", None) or self.attempt.resources
             self.attempt.observe(report)
         failed = next((report for report in self.subtests if report.outcome == FAILED), None)
         if failed is not None and self.attempt.outcome != FAILED:

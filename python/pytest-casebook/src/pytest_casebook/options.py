@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import pytest
 
+from pytest_casebook.meter import WORDS
+
 
 @dataclass(frozen=True)
 class Key:
@@ -164,6 +166,7 @@ KEYS = (
     Key("root", "text", "", "root of the repository"),
     Key("insecure", bool, False, "allow http to public addresses"),
     Key("spans", bool, False, "upload setup, call and teardown as spans"),
+    Key("resources", WORDS, "all", "what to measure of each attempt: time and memory, time, or nothing"),
     Key(
         "debug",
         bool,

@@ -135,6 +135,8 @@ class Starter:
         if found["require_server"] and not recorder.source.fetched:
             reason = recorder.source.problem or recorder.source.how or "it is not configured"
             raise pytest.UsageError(f"--casebook-require-server: the policy could not be fetched: {reason}")
+        if recorder.uploader is None:
+            planner.values["resources"] = "none"
         planner.document = recorder.source.document
         planner.fixes = _fixes(found, config)
         if found["save_policy"]:
@@ -165,7 +167,7 @@ def _shared_values(found: Settings) -> dict[str, Any]:
     """The settings by which plans are made, in a form that can be sent to workers."""
     names = (
         "rerun", "max_runs", "min_passes", "delay", "delay_factor", "only", "except", "reset", "run_out", "quarantine",
-        "new_tests", "foreign_markers", "take_over", "dry_run",
+        "new_tests", "foreign_markers", "take_over", "dry_run", "resources",
     )  # fmt: skip
     values = {name: found[name] for name in names}
     explicit = {

@@ -85,6 +85,7 @@ class Recorder:
         attempt = values.pop("_casebook_attempt", None)
         record = values.pop("_casebook", None)
         disabled = values.pop("_casebook_disabled", None)
+        resources = values.pop("_casebook_resources", None)
         if attempt is not None:
             opened.attempts.append(Attempt(**attempt))
         elif record is not None:
@@ -97,10 +98,10 @@ class Recorder:
             opened.record = Record.from_json(disabled)
             self._add_properties(report, opened.record)
         elif not values.pop("_casebook_loop", False) and "_casebook_withheld" not in values:
-            self._observe(opened, report)
+            self._observe(opened, report, resources or {})
         values.pop("_casebook_loop", None)
 
-    def _observe(self, opened: Open, report: Any) -> None:
+    def _observe(self, opened: Open, report: Any, resources: dict[str, float]) -> None:
         """A report of a test that is none of our business. A repeated setup begins another attempt."""
         if report.when == "setup" and opened.current is not None and opened.setups:
             opened.attempts.append(opened.current)
@@ -112,6 +113,7 @@ class Recorder:
             opened.goes_on = False
         opened.goes_on = opened.goes_on or report.outcome in ("rerun", "retried")
         opened.current.observe(report, foreign=True)
+        opened.current.resources = resources or opened.current.resources
         if report.when == "teardown" and self.settings["junit"] == "all":
             attempts = [*opened.attempts, opened.current]
             self._add_properties(report, Record(report.nodeid, verdict=judge(attempts), attempts=attempts))

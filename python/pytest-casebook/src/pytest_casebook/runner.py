@@ -11,6 +11,7 @@ import pytest
 from pytest_casebook.attempt import FAILED, Record
 from pytest_casebook.limits import Limits
 from pytest_casebook.loop import Loop, frames, is_subtest, withhold
+from pytest_casebook.meter import Meter
 from pytest_casebook.plan import Plan, Planner
 
 
@@ -25,6 +26,7 @@ class Runner:
         self._config = config
         self._planner = planner
         self._limits = limits
+        self._meter = Meter(planner.values["resources"])
         self._trouble = trouble
         self._loop = Loop(limits, planner.values["run_out"], self.give_up)
         self._setup_only = config.getoption("setuponly", False) or config.getoption("setupplan", False)
@@ -65,13 +67,23 @@ class Runner:
         reason = f"disabled on {self._planner.values['host']}"
         return f"{reason}: {plan.reason}" if plan.reason else reason
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self._meter.start()
+
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Generator[None, Any, None]:
         outcome = yield
-        made = self._loop.current
-        if made is None or outcome.excinfo is not None:
+        if outcome.excinfo is not None:
             return
         report = outcome.get_result()
+        if call.when == "teardown":
+            taken = self._meter.stop()
+            if taken:
+                report._casebook_resources = taken
+        made = self._loop.current
+        if made is None:
+            return
         if call.when in ("setup", "call") and report not in made.reports:
             made.reports.append(report)
         if call.excinfo is not None and report.outcome == FAILED:

@@ -275,6 +275,8 @@ def entries(record: Record, identity: Any, settings: Settings, run_started: floa
             },
             "tags": tags,
         }
+        if attempt.resources:
+            entry["resources"] = attempt.resources
         if settings["spans"]:
             entry["history"]["children"] = _spans(attempt, start)
         if settings.texts and (attempt.outcome != SKIPPED or attempt.reason):
