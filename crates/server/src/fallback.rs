@@ -13,6 +13,8 @@ pub(crate) async fn not_found(uri: Uri) -> Response {
         json!({ "error": message, "message": message })
     } else if matches!(path.split('/').nth(1), Some("v1" | "v2")) {
         json!({ "message": message })
+    } else if path.split('/').find(|part| !part.is_empty()).is_some_and(casebook_monitor::is_namespace) {
+        json!({ "message": "there is nothing at this address: pytest-monitor's API begins with /api/v1" })
     } else {
         return casebook_avocado::unknown_address(path);
     };

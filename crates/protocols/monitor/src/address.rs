@@ -134,6 +134,23 @@ pub(crate) struct Path {
     final_slash: bool,
 }
 
+/// Whether paths of this protocol begin so, behind its prefix.
+#[must_use]
+pub fn is_namespace(name: &str) -> bool {
+    matches!(
+        name,
+        "metrics"
+            | "contexts"
+            | "sessions"
+            | "items"
+            | "variants"
+            | "filters"
+            | "components"
+            | "pipelines"
+            | "resources"
+    )
+}
+
 impl Path {
     /// Cuts and decodes a raw path. The prefix may come twice, because a client puts it in front of our links again.
     pub(crate) fn parse(raw: &str) -> Self {
@@ -160,18 +177,7 @@ impl Path {
 
     /// Whether the path is within one of this protocol's namespaces.
     pub(crate) fn is_ours(&self) -> bool {
-        let namespaces = [
-            "metrics",
-            "contexts",
-            "sessions",
-            "items",
-            "variants",
-            "filters",
-            "components",
-            "pipelines",
-            "resources",
-        ];
-        self.segments.first().is_some_and(|first| namespaces.contains(&first.as_str()))
+        self.segments.first().is_some_and(|first| is_namespace(first))
     }
 
     /// What is there, if anything is.

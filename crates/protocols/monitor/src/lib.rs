@@ -34,6 +34,7 @@ use std::sync::Arc;
 /// Rows of a page unless the server is told otherwise.
 pub const PAGE_SIZE: i64 = 500;
 
+pub use address::is_namespace;
 pub use contexts::machine_of;
 pub use metrics::metric_of;
 pub use sending::{machine_to_send, metric_to_send, path_to_ask, session_to_send};
