@@ -1,8 +1,8 @@
 //! pytest-monitor's sessions, machines and metrics, in the order in which they arrived.
 //!
 //! Texts that metrics share are words with numbers. Every listing that the protocol promises is a list of metric numbers,
-//! packed by [`lists`]: of all metrics, and of each session, context, item, variant, kind and component. Patterns and filters
-//! merge lists. The values lie in columns ([`columns`]), so the largest and smallest are found without reading metrics.
+//! packed (`lists`): of all metrics, and of each session, context, item, variant, kind and component. Patterns and filters
+//! merge lists. The values lie in columns (`columns`), so the largest and smallest are found without reading metrics.
 
 mod columns;
 mod lists;

@@ -1,7 +1,7 @@
 //! pytest-monitor's monitor-server, REST API version 1, below `/api/v1`.
 //!
 //! Names in its paths may hold slashes, escaped or not, and clients double slashes and even the prefix, so one handler takes
-//! every path apart itself ([`address`]); [`surface`] lists what it finds.
+//! every path apart itself; [`surface`] lists what it finds.
 
 mod address;
 mod body;
