@@ -19,7 +19,10 @@ const MOST: usize = 200;
 const GOOD_FOR_US: i64 = 3_600 * 1_000_000;
 
 /// Tests that are counted for one answer; the others are estimated until their turn comes.
-const MOST_A_TIME: usize = 6;
+pub(super) const MOST_A_TIME: usize = 2;
+
+/// The same for the first answer, which nobody expects at once.
+pub(super) const MOST_AT_FIRST: usize = 64;
 
 /// Counts, and what they were made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +32,13 @@ pub(super) struct Counted {
     at: Timestamp,
 }
 
-/// Counts some of the tests that were not counted, or whose evidence or hour has changed since; those never counted first.
+/// Counts at most `most` of the tests that were not counted, or whose evidence or hour has changed since; those never counted first.
 pub(super) fn count(
     db: &mut Db<'_>,
     suite: SuiteId,
     open: &mut HashMap<TestId, Open>,
     now: Timestamp,
+    most: usize,
 ) -> Result<(), StorageError> {
     let is_good = |open: &Open| {
         open.counted.is_some_and(|counted| {
@@ -51,7 +55,7 @@ pub(super) fn count(
     }
     wanted.sort_unstable();
     let commits = Commits::of(runs::newest_commits(db, suite, RUNS)?);
-    for (_, test) in wanted.into_iter().take(MOST_A_TIME) {
+    for (_, test) in wanted.into_iter().take(most) {
         let Some(open) = open.get_mut(&test) else { continue };
         let history = executions::history(db, suite, test, RUNS)?;
         let counts = of_share(share_of_failures(&history, &commits));

@@ -75,6 +75,7 @@ impl Kept {
         now: Timestamp,
     ) -> Result<Arc<RerunList>, StorageError> {
         let is_good = self.good_until.is_some_and(|until| now <= until);
+        let most = if self.good_until.is_none() { counts::MOST_AT_FIRST } else { counts::MOST_A_TIME };
         match self.versions {
             Some(known) if is_good => {
                 if known == versions && !self.open.values().any(Open::waits) {
@@ -96,7 +97,7 @@ impl Kept {
         }
         // What fails on the way is done again.
         self.versions = None;
-        counts::count(db, suite.id, &mut self.open, now)?;
+        counts::count(db, suite.id, &mut self.open, now, most)?;
         self.name(db, suite.id)?;
         self.dismissed = self.decisions.dismissed(db, suite.id)?;
         self.make(now);
