@@ -343,7 +343,7 @@ fn record_taken(
     let executions = rows::write(db, suite, uploads, &touched, &planned, &receipts)?;
     catalog.rollups.add(db, suite, uploads, &executions, counter.uploads)?;
     counter.past_changes += rollups::past_changes(uploads, &executions);
-    let written = Written { suite, uploads, received: &receipts, plan: &planned };
+    let written = Written { suite, uploads, received: &receipts };
     let numbers = records::write(db, &written, &mut counter, &mut catalog)?;
     for (received, numbers) in receipts.iter_mut().zip(numbers) {
         received.receipt.records = numbers;

@@ -3,7 +3,7 @@
 //! A protocol looks at the records of a whole group twice, set by set: before anything is planned, when it may refuse uploads,
 //! and after the rows of the executions are written, when run, test and attempt of each result are known.
 
-use super::{Counter, NewUpload, Received, plan};
+use super::{Counter, NewUpload, Received};
 use crate::catalog::SuiteCatalog;
 use crate::db::Db;
 use crate::error::StorageError;
@@ -36,9 +36,6 @@ pub(crate) struct Written<'a> {
     pub(crate) uploads: &'a [NewUpload],
     /// For each upload its run, and whether it was stored: a repetition is not, and its records are not either.
     pub(crate) received: &'a [Received],
-    /// Test and attempt of each result, by index of upload and result. Monitor needs none of it; jobs and their tests do.
-    #[expect(dead_code, reason = "read by protocols whose records point at executions")]
-    pub(crate) plan: &'a plan::Plan,
 }
 
 /// Whether an upload brings only what is kept beside runs: it neither makes a run nor counts as an upload of one.
