@@ -51,7 +51,9 @@ pub(crate) fn check(text: &str, allow_private: bool) -> Result<(), Refused> {
     if authority.as_str().contains('@') {
         return Err(Refused::Credentials);
     }
-    if authority.host().is_empty() || text.contains('#') {
+    let behind_host = authority.as_str().get(authority.host().len()..).unwrap_or_default();
+    let no_port = !behind_host.is_empty() && authority.port_u16().is_none_or(|port| port == 0);
+    if authority.host().is_empty() || no_port || text.contains('#') {
         return Err(Refused::NoAddress);
     }
     if allow_private {
@@ -174,6 +176,9 @@ mod tests {
             "file:///etc/passwd",
             "http://",
             "http://1.1.1.1/#a",
+            "https://1.1.1.1:0/",
+            "https://1.1.1.1:99999/",
+            "https://1.1.1.1:/",
             &long,
         ] {
             assert_eq!(check(wrong, true), Err(Refused::NoAddress), "{wrong}");
