@@ -216,7 +216,10 @@ impl Webhooks {
         let Change { url, events, paused } = change;
         let webhook = self.store.write(|db| {
             let mut webhook = webhooks::lock(db, id)?.ok_or(NotDone::NoWebhook)?;
-            webhook.url = url.unwrap_or(webhook.url);
+            if let Some(url) = url.filter(|url| *url != webhook.url) {
+                // Another address has not failed yet.
+                (webhook.url, webhook.failing_since) = (url, None);
+            }
             webhook.events = events.unwrap_or(webhook.events);
             match paused {
                 Some(true) => webhook.paused_at = webhook.paused_at.or(Some(now)),

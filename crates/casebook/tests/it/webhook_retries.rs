@@ -135,7 +135,12 @@ fn a_webhook_that_fails_for_three_days_is_paused_and_can_be_resumed(database: &T
     let _ = suite.upload(&flake("another", 2));
     let waiting = text(&deliveries(&suite, &hook)[0], "id");
     assert_eq!(delivery(&suite, &waiting)["state"], "pending");
-    let _ = write(&suite, "PATCH", &format!("/webhooks/{hook}"), &json!({ "paused": false }), 200);
+    let change = |body: Value| write(&suite, "PATCH", &format!("/webhooks/{hook}"), &body, 200);
+    // Another address has not failed yet; whether anything is sent there is another question.
+    assert!(change(json!({ "url": receiver.url("/") }))["failing_since"].is_string());
+    let elsewhere = change(json!({ "url": receiver.url("/elsewhere") }));
+    assert!(elsewhere["failing_since"].is_null() && elsewhere["paused_at"].is_string(), "{elsewhere}");
+    let _ = change(json!({ "paused": false }));
     let received = receiver.wait_for(9);
     assert_eq!(received[8].header("x-delivery-id"), waiting);
     assert_eq!(wait_for_attempts(&suite, &waiting, 1)["state"], "delivered");
