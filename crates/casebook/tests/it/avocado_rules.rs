@@ -266,6 +266,8 @@ fn kinds_arches_and_components(database: &TestDatabase) {
             avocado.patch(&format!("{path}2/"), &json!({})).expect(200).json(),
             json!({ "name": "deb" })
         );
+        let refusal = json!({ "name": ["This field is required."] });
+        assert_refused(&avocado.put(&format!("{path}2/"), &json!({})), 400, &refusal);
         assert_eq!(avocado.get(&format!("{path}9/")).status, 404);
     }
     let component = json!({
@@ -326,6 +328,15 @@ fn distributions_and_environments(database: &TestDatabase) {
         let reply = avocado.post(path, &json!({ "distro": bad })).expect(400).json();
         assert!(reply["distro"][0].is_string(), "{reply}");
     }
+    // As forms write the parts of an object.
+    let parts = [
+        ("distro.name", "fedora"),
+        ("distro.version", "22"),
+        ("distro.release", ""),
+        ("distro.arch", "x86_64"),
+    ];
+    assert_eq!(avocado.form(path, &parts).expect(201).json(), row(&fedora));
+    let _ = avocado.delete("/testenvironments/4/").expect(204);
     assert_eq!(
         avocado.put("/testenvironments/3/", &json!({ "distro": fedora })).expect(200).json(),
         row(&fedora)

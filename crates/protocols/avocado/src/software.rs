@@ -52,7 +52,8 @@ macro_rules! label_handlers {
             headers: HeaderMap,
             body: Body,
         ) -> Result<(StatusCode, Json<LabelRow>), ApiError> {
-            Ok((StatusCode::CREATED, put_label(state, visit, headers, body, $labels, None).await?))
+            let made = put_label(state, visit, headers, body, $labels, Method::POST, None);
+            Ok((StatusCode::CREATED, made.await?))
         }
 
         /// `GET` of one row.
@@ -68,13 +69,14 @@ macro_rules! label_handlers {
 
         /// `PUT` and `PATCH`.
         pub(crate) async fn $rename(
+            method: Method,
             state: extract::State<State>,
             visit: Visit,
             Address(row): Address<String>,
             headers: HeaderMap,
             body: Body,
         ) -> Result<Json<LabelRow>, ApiError> {
-            put_label(state, visit, headers, body, $labels, Some(row_number(&row)?)).await
+            put_label(state, visit, headers, body, $labels, method, Some(row_number(&row)?)).await
         }
 
         /// `DELETE`.
@@ -120,6 +122,7 @@ async fn put_label(
     headers: HeaderMap,
     body: Body,
     of: Labels,
+    method: Method,
     number: Option<i64>,
 ) -> Result<Json<LabelRow>, ApiError> {
     let forms = if number.is_none() { Forms::Allowed } else { Forms::Refused };
@@ -129,7 +132,7 @@ async fn put_label(
         .write(move |db| {
             let old = number.map(|number| label(db, suite, of, number)).transpose()?;
             let name = match &old {
-                Some(old) if !fields.has("name") => Some(old.name.clone()),
+                Some(old) if method == Method::PATCH && !fields.has("name") => Some(old.name.clone()),
                 _ => fields.text("name", LONGEST_LABEL, Blank::Refused),
             };
             fields.finish()?;

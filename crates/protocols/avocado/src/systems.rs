@@ -235,9 +235,14 @@ async fn put_environment(
             if method == Method::PATCH && !fields.has("distro") {
                 return Ok(Json(environment_row(old.ok_or_else(ApiError::not_found)?)));
             }
-            let given = fields.require("distro");
-            fields.finish()?;
-            let distro = named_distro(&given.unwrap_or_default())?;
+            let distro = match fields.parts("distro") {
+                parts if parts.is_empty() => {
+                    let given = fields.require("distro");
+                    fields.finish()?;
+                    named_distro(&given.unwrap_or_default())?
+                }
+                parts => named_distro(&Value::Object(parts))?,
+            };
             if !systems::put_environment(db, suite, number, &distro)? {
                 return Err(ApiError::field("distro", "Object with these values does not exist."));
             }

@@ -195,10 +195,10 @@ pub fn list(
 ) -> Result<Listed<WholeJob>, StorageError> {
     let total = counter::kept(db, suite)?.all;
     let numbers: Vec<i64> = match order {
-        [] | [Term { field: JobField::Time, descending: false }, ..] => {
+        [] | [Term { field: JobField::Time, descending: false }] => {
             db.query(OLDEST, values![suite.get(), page.limit, page.offset], |row| row.get(0))?
         }
-        [Term { field: JobField::Time, descending: true }, ..] => {
+        [Term { field: JobField::Time, descending: true }] => {
             db.query(NEWEST, values![suite.get(), page.limit, page.offset], |row| row.get(0))?
         }
         terms => {
