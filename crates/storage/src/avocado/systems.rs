@@ -4,9 +4,12 @@ use super::counter::Counter;
 use super::software::UNKNOWN;
 use crate::db::Db;
 use crate::error::StorageError;
+use crate::machines;
 use crate::page::{Listed, Page};
 use crate::value::{Row, values};
 use casebook_model::id::SuiteId;
+use casebook_model::machine::Machine;
+use casebook_model::run::Protocol;
 
 const DISTROS: &str = "/* avocado_systems.distros */ select number, name, version, release, arch from avocado_distro \
      where suite_id = $1 order by number limit $2 offset $3";
@@ -32,6 +35,7 @@ const COUNT_ENVIRONMENTS: &str =
     "/* avocado_systems.count_environments */ select count(*) from avocado_environment where suite_id = $1";
 const LAST_ENVIRONMENT: &str = "/* avocado_systems.last_environment */ select coalesce(max(number), 0) from avocado_environment \
      where suite_id = $1";
+const OF_DISTRO: &str = "/* avocado_systems.of_distro */ select number from avocado_environment where suite_id = $1 and distro = $2 limit 1";
 const ENVIRONMENT: &str = "/* avocado_systems.environment */ select d.number, d.name, d.version, d.release, d.arch \
      from avocado_environment e join avocado_distro d on d.suite_id = e.suite_id and d.number = e.distro \
      where e.suite_id = $1 and d.suite_id = $1 and e.number = $2";
@@ -97,6 +101,9 @@ pub fn put_distro(
     };
     let Distro { name, version, release, arch } = distro;
     db.execute(statement, values![suite.get(), number, name, version, release, arch])?;
+    if db.find(OF_DISTRO, values![suite.get(), number], |_| Ok(()))?.is_some() {
+        describe(db, suite, distro)?;
+    }
     Ok(true)
 }
 
@@ -142,14 +149,15 @@ pub fn put_environment(
     distro: &Distro,
 ) -> Result<bool, StorageError> {
     let _lock = Counter::lock(db, suite)?;
-    let Some(distro) = same(db, suite, distro)? else { return Ok(false) };
+    let Some(of) = same(db, suite, distro)? else { return Ok(false) };
     let (statement, number) = match number {
         Some(number) => (UPDATE_ENVIRONMENT, number),
         None => {
             (INSERT_ENVIRONMENT, 1 + db.get(LAST_ENVIRONMENT, values![suite.get()], |row| row.get::<i64>(0))?)
         }
     };
-    db.execute(statement, values![suite.get(), number, distro])?;
+    db.execute(statement, values![suite.get(), number, of])?;
+    describe(db, suite, distro)?;
     Ok(true)
 }
 
@@ -159,6 +167,19 @@ pub fn put_environment(
 /// The database fails.
 pub fn remove_environment(db: &mut Db<'_>, suite: SuiteId, number: i64) -> Result<bool, StorageError> {
     Ok(db.execute(REMOVE_ENVIRONMENT, values![suite.get(), number])? > 0)
+}
+
+/// Keeps what an environment is as a machine. It stays when the environment goes: tests ran there.
+fn describe(db: &mut Db<'_>, suite: SuiteId, distro: &Distro) -> Result<(), StorageError> {
+    let Distro { name, version, release, arch } = distro;
+    let machine = Machine {
+        key: [name.as_str(), version, release, arch].join("/"),
+        system: Some(format!("{name} {version} {release}").trim_end().to_owned()),
+        machine_type: Some(arch.clone()),
+        ..Machine::default()
+    };
+    machines::put(db, suite, Protocol::Avocado, &machine)?;
+    Ok(())
 }
 
 /// The number of the distribution with these values.
