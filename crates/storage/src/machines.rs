@@ -32,7 +32,7 @@ const BY_PREFIX: &str = select!(
     "machines.by_prefix",
     "/*+ machine_by_prefix */ where suite_id = $1 and protocol = $2 and folded >= $3 and folded < $4 order by machine_id"
 );
-const NEWEST: &str =
+pub(crate) const NEWEST: &str =
     select!("machines.newest", "where suite_id = $1 and machine_id < $2 order by machine_id desc limit $3");
 const COUNT: &str = "/* machines.count */ select count(*) from machine where suite_id = $1 and protocol = $2";
 const NUMBER: &str = "/* machines.number */ update suite_counter set machines = machines + 1 where suite_id = $1 returning machines";

@@ -13,21 +13,21 @@ use casebook_model::id::SuiteId;
 use casebook_model::time::Timestamp;
 use std::cmp::Ordering;
 
-const BY_KEY: &str = "/* avocado_jobs.by_key */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, priority, \
+pub(crate) const BY_KEY: &str = "/* avocado_jobs.by_key */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, priority, \
      created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_key = $2";
-const BY_IDENT: &str = "/* avocado_jobs.by_ident */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
-     priority, created_at, tests, tests_passed, tests_failed from avocado_job \
+pub(crate) const BY_IDENT: &str = "/* avocado_jobs.by_ident */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
+     priority, created_at, tests, tests_passed, tests_failed from avocado_job /*+ job_by_ident */ \
      where suite_id = $1 and unique_ident = $2 order by job_no limit 1";
-const BY_BEGINNING: &str = "/* avocado_jobs.by_beginning */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
+pub(crate) const BY_BEGINNING: &str = "/* avocado_jobs.by_beginning */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
      priority, created_at, tests, tests_passed, tests_failed from avocado_job \
      where suite_id = $1 and job_key > $2 and job_key < $3 order by job_key limit 2";
 const BY_NUMBER: &str = "/* avocado_jobs.by_number */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
      priority, created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_no = $2";
-const BY_NUMBERS: &str = "/* avocado_jobs.by_numbers */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
+pub(crate) const BY_NUMBERS: &str = "/* avocado_jobs.by_numbers */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
      priority, created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_no = any($2)";
-const OLDEST: &str = "/* avocado_jobs.oldest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
+pub(crate) const OLDEST: &str = "/* avocado_jobs.oldest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
      order by created_at, job_no limit $2 offset $3";
-const NEWEST: &str = "/* avocado_jobs.newest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
+pub(crate) const NEWEST: &str = "/* avocado_jobs.newest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
      order by created_at desc, job_no limit $2 offset $3";
 const KEYS: &str = "/* avocado_jobs.keys */ select job_no, created_at, status, elapsed_seconds, description from avocado_job \
      where suite_id = $1 order by job_no";

@@ -12,13 +12,15 @@ use casebook_model::id::SuiteId;
 use casebook_model::key::{Key, key_of};
 use std::cmp::Ordering;
 
-const ALL: &str = "/* avocado_tests.all */ select test_no, tag, status from avocado_test \
+pub(crate) const ALL: &str = "/* avocado_tests.all */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 order by test_no";
-const PAGE: &str = "/* avocado_tests.page */ select test_no, tag, status from avocado_test \
+pub(crate) const PAGE: &str = "/* avocado_tests.page */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 order by test_no limit $3 offset $4";
-const FIND: &str = "/* avocado_tests.find */ select test_no, tag, status from avocado_test \
+pub(crate) const PAGE_FROM_END: &str = "/* avocado_tests.page_from_end */ select test_no, tag, status from avocado_test \
+     where suite_id = $1 and job_no = $2 order by test_no desc limit $3 offset $4";
+pub(crate) const FIND: &str = "/* avocado_tests.find */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 and test_no = $3";
-const BY_TAG: &str = "/* avocado_tests.by_tag */ select test_no, tag, status from avocado_test \
+pub(crate) const BY_TAG: &str = "/* avocado_tests.by_tag */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 and tag_key = $3";
 const REMOVE: &[&str] = &[
     "/* avocado_tests.remove_data */ delete from avocado_datum where suite_id = $1 and job_no = $2 and test_no = $3",
@@ -69,7 +71,7 @@ pub fn list(
 ) -> Result<Listed<Test>, StorageError> {
     let total = job.tests();
     if order.is_empty() {
-        let items = db.query(PAGE, values![suite.get(), job.no, page.limit, page.offset], read)?;
+        let items = by_number(db, suite, job.no, page, total)?;
         return Ok(Listed { items, total });
     }
     let mut tests = all(db, suite, job.no)?;
@@ -87,6 +89,26 @@ pub fn list(
     });
     let (offset, limit) = (page.offset.max(0) as usize, page.limit.max(0) as usize);
     Ok(Listed { items: tests.into_iter().skip(offset).take(limit).collect(), total })
+}
+
+/// A page by number, read from the end of the job that is nearer.
+fn by_number(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    job: i64,
+    page: Page,
+    total: i64,
+) -> Result<Vec<Test>, StorageError> {
+    let Page { offset, limit } = page;
+    let behind = total - offset - limit;
+    if offset <= behind.max(0) {
+        return db.query(PAGE, values![suite.get(), job, limit, offset], read);
+    }
+    // The last page is rarely full.
+    let (limit, behind) = (limit.min(total - offset).max(0), behind.max(0));
+    let mut items = db.query(PAGE_FROM_END, values![suite.get(), job, limit, behind], read)?;
+    items.reverse();
+    Ok(items)
 }
 
 /// The test of that number, if it is the job's.
