@@ -63,6 +63,8 @@ pub fn all() -> Vec<HotRead> {
         read(detector::OBSERVED_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(avocado::jobs::OLDEST, &[SUITE, Value::Int(10), Value::Int(0)]),
         read(avocado::jobs::NEWEST, &[SUITE, Value::Int(10), Value::Int(0)]),
+        read(avocado::jobs::OLDEST_FROM_END, &[SUITE, Value::Int(10), Value::Int(0)]),
+        read(avocado::jobs::NEWEST_FROM_END, &[SUITE, Value::Int(10), Value::Int(0)]),
         read(avocado::jobs::BY_NUMBERS, &[SUITE, FEW]),
         read(avocado::jobs::BY_KEY, &[SUITE, Value::Text("j7")]),
         read(avocado::jobs::BY_IDENT, &[SUITE, Value::Text("j7")]),

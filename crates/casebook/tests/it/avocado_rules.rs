@@ -138,6 +138,8 @@ fn collections_come_in_pages_of_ten(database: &TestDatabase) {
     let ids: Vec<Value> = avocado.rows("/jobs/").iter().map(|job| job["id"].clone()).collect();
     let expected: Vec<Value> = (0..23).map(|number| json!(format!("job-{number:02}"))).collect();
     assert_eq!(ids, expected);
+    let ids: Vec<Value> = avocado.rows("/jobs/?ordering=-time").iter().map(|job| job["id"].clone()).collect();
+    assert!(ids.iter().eq(expected.iter().rev()), "{ids:?}");
     for page in ["0", "-1", "4", "x", "1.5", "99999999999999999999", "1e1"] {
         assert_refused(&avocado.get(&format!("/jobs/?page={page}")), 404, &not_found());
     }

@@ -6,7 +6,7 @@ use super::tests::{self, Test};
 use super::{Summary, Tally, Term};
 use crate::db::Db;
 use crate::error::{StorageError, member};
-use crate::page::{Listed, Page};
+use crate::page::{Listed, Page, Side};
 use crate::value::{Row, Value, values};
 use casebook_model::avocado::{JobStatus, Priority};
 use casebook_model::id::SuiteId;
@@ -29,6 +29,12 @@ pub(crate) const OLDEST: &str = "/* avocado_jobs.oldest */ select job_no from av
      order by created_at, job_no limit $2 offset $3";
 pub(crate) const NEWEST: &str = "/* avocado_jobs.newest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
      order by created_at desc, job_no limit $2 offset $3";
+pub(crate) const OLDEST_FROM_END: &str = "/* avocado_jobs.oldest_from_end */ select job_no from avocado_job /*+ job_by_time */ \
+     where suite_id = $1 order by created_at desc, job_no desc limit $2 \
+     offset (select case when jobs_kept > $3 then jobs_kept - $3 else 0 end from suite_counter where suite_id = $1)";
+pub(crate) const NEWEST_FROM_END: &str = "/* avocado_jobs.newest_from_end */ select job_no from avocado_job /*+ job_by_time */ \
+     where suite_id = $1 order by created_at, job_no desc limit $2 \
+     offset (select case when jobs_kept > $3 then jobs_kept - $3 else 0 end from suite_counter where suite_id = $1)";
 const KEYS: &str = "/* avocado_jobs.keys */ select job_no, created_at, status, elapsed_seconds, description from avocado_job \
      where suite_id = $1 order by job_no";
 const UPDATE: &str = "/* avocado_jobs.update */ update avocado_job set description = $3, status = $4, elapsed_seconds = $5, timeout = $6, \
@@ -195,11 +201,17 @@ pub fn list(
 ) -> Result<Listed<WholeJob>, StorageError> {
     let total = counter::kept(db, suite)?.all;
     let numbers: Vec<i64> = match order {
-        [] | [Term { field: JobField::Time, descending: false }] => {
-            db.query(OLDEST, values![suite.get(), page.limit, page.offset], |row| row.get(0))?
-        }
-        [Term { field: JobField::Time, descending: true }] => {
-            db.query(NEWEST, values![suite.get(), page.limit, page.offset], |row| row.get(0))?
+        [] | [Term { field: JobField::Time, .. }] => {
+            let newest_first = order.first().is_some_and(|term| term.descending);
+            page.from_nearer_end(total, |limit, side| {
+                let (statement, place) = match (newest_first, side) {
+                    (false, Side::Start { offset }) => (OLDEST, offset),
+                    (false, Side::End { to }) => (OLDEST_FROM_END, to),
+                    (true, Side::Start { offset }) => (NEWEST, offset),
+                    (true, Side::End { to }) => (NEWEST_FROM_END, to),
+                };
+                db.query(statement, values![suite.get(), limit, place], |row| row.get(0))
+            })?
         }
         terms => {
             let sorted = sorted(db, suite, terms)?;

@@ -5,7 +5,7 @@ use super::counter::Counter;
 use super::jobs::{self, Job};
 use crate::db::Db;
 use crate::error::{StorageError, member};
-use crate::page::{Listed, Page};
+use crate::page::{Listed, Page, Side};
 use crate::value::{Row, values};
 use casebook_model::avocado::TestStatus;
 use casebook_model::id::SuiteId;
@@ -17,7 +17,8 @@ pub(crate) const ALL: &str = "/* avocado_tests.all */ select test_no, tag, statu
 pub(crate) const PAGE: &str = "/* avocado_tests.page */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 order by test_no limit $3 offset $4";
 pub(crate) const PAGE_FROM_END: &str = "/* avocado_tests.page_from_end */ select test_no, tag, status from avocado_test \
-     where suite_id = $1 and job_no = $2 order by test_no desc limit $3 offset $4";
+     where suite_id = $1 and job_no = $2 order by test_no desc limit $3 \
+     offset (select case when tests > $4 then tests - $4 else 0 end from avocado_job where suite_id = $1 and job_no = $2)";
 pub(crate) const FIND: &str = "/* avocado_tests.find */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 and test_no = $3";
 pub(crate) const BY_TAG: &str = "/* avocado_tests.by_tag */ select test_no, tag, status from avocado_test \
@@ -71,8 +72,14 @@ pub fn list(
 ) -> Result<Listed<Test>, StorageError> {
     let total = job.tests();
     if order.is_empty() {
-        let items = by_number(db, suite, job.no, page, total)?;
-        return Ok(Listed { items, total });
+        let items = page.from_nearer_end(total, |limit, side| {
+            let (statement, place) = match side {
+                Side::Start { offset } => (PAGE, offset),
+                Side::End { to } => (PAGE_FROM_END, to),
+            };
+            db.query(statement, values![suite.get(), job.no, limit, place], read)
+        });
+        return Ok(Listed { items: items?, total });
     }
     let mut tests = all(db, suite, job.no)?;
     // Stable: equal ones stay in order of arrival.
@@ -89,26 +96,6 @@ pub fn list(
     });
     let (offset, limit) = (page.offset.max(0) as usize, page.limit.max(0) as usize);
     Ok(Listed { items: tests.into_iter().skip(offset).take(limit).collect(), total })
-}
-
-/// A page by number, read from the end of the job that is nearer.
-fn by_number(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    job: i64,
-    page: Page,
-    total: i64,
-) -> Result<Vec<Test>, StorageError> {
-    let Page { offset, limit } = page;
-    let behind = total - offset - limit;
-    if offset <= behind.max(0) {
-        return db.query(PAGE, values![suite.get(), job, limit, offset], read);
-    }
-    // The last page is rarely full.
-    let (limit, behind) = (limit.min(total - offset).max(0), behind.max(0));
-    let mut items = db.query(PAGE_FROM_END, values![suite.get(), job, limit, behind], read)?;
-    items.reverse();
-    Ok(items)
 }
 
 /// The test of that number, if it is the job's.
