@@ -15,7 +15,7 @@ impl Page {
     ///
     /// # Errors
     /// Those of `read`.
-    pub(crate) fn from_nearer_end<T, E>(
+    pub(crate) fn by_nearer_end<T, E>(
         self,
         total: i64,
         read: impl FnOnce(i64, Side) -> Result<Vec<T>, E>,
@@ -61,7 +61,7 @@ mod tests {
         for offset in 0..26 {
             for limit in [0, 1, 10, 40] {
                 let mut passed_over = 0;
-                let items = Page { offset, limit }.from_nearer_end(23, |limit, side| {
+                let items = Page { offset, limit }.by_nearer_end(23, |limit, side| {
                     let (all, offset): (Vec<i64>, i64) = match side {
                         Side::Start { offset } => (list.clone(), offset),
                         Side::End { to } => (list.iter().rev().copied().collect(), (23 - to).max(0)),

@@ -111,6 +111,19 @@ impl Fields {
         self.check_text(name, &value, most, blank)
     }
 
+    /// A text that must be there unless it stays as it was.
+    pub(crate) fn text_or(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        kept: Option<&String>,
+    ) -> Option<String> {
+        match kept {
+            Some(kept) if !self.has(name) => Some(kept.clone()),
+            _ => self.text(name, most, Blank::Refused),
+        }
+    }
+
     /// A text that may be left out; null is none of its values.
     pub(crate) fn text_if_given(&mut self, name: &'static str, most: usize, blank: Blank) -> Option<String> {
         if self.has(name) { self.text(name, most, blank) } else { None }

@@ -203,7 +203,7 @@ pub fn list(
     let numbers: Vec<i64> = match order {
         [] | [Term { field: JobField::Time, .. }] => {
             let newest_first = order.first().is_some_and(|term| term.descending);
-            page.from_nearer_end(total, |limit, side| {
+            page.by_nearer_end(total, |limit, side| {
                 let (statement, place) = match (newest_first, side) {
                     (false, Side::Start { offset }) => (OLDEST, offset),
                     (false, Side::End { to }) => (OLDEST_FROM_END, to),

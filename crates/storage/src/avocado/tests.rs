@@ -72,7 +72,7 @@ pub fn list(
 ) -> Result<Listed<Test>, StorageError> {
     let total = job.tests();
     if order.is_empty() {
-        let items = page.from_nearer_end(total, |limit, side| {
+        let items = page.by_nearer_end(total, |limit, side| {
             let (statement, place) = match side {
                 Side::Start { offset } => (PAGE, offset),
                 Side::End { to } => (PAGE_FROM_END, to),
