@@ -5,6 +5,7 @@
 
 pub mod detector;
 pub mod explanation;
+pub mod frame;
 pub mod health;
 pub mod judgement;
 pub mod lookup;

@@ -4,6 +4,7 @@ use crate::db::{Db, PostgresConnection, PostgresHandle};
 use crate::error::StorageError;
 use crate::migrate;
 use crate::pool::{Lent, Pool};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -268,6 +269,9 @@ fn open_sqlite(path: &Path, writer: bool) -> Result<Connection, StorageError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A plan is made once for a statement and not again for each value that is bound to it: that took a quarter of the time of a
+    // small request.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory;
          pragma wal_autocheckpoint = 4000; pragma journal_size_limit = 67108864;",

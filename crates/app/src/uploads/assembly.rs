@@ -3,6 +3,7 @@
 use super::reading::{Read, format_code};
 use super::{Context, Environment};
 use crate::avocado;
+use casebook_analysis::frame;
 use casebook_analysis::signature::{SIGNATURE_VERSION, Said};
 use casebook_formats::redaction::{self, Found};
 use casebook_model::branch;
@@ -170,7 +171,7 @@ fn core_tags(environment: &Environment) -> Tags {
 }
 
 /// A failure as it is stored, with what identifies it.
-fn pack(failure: &Failure) -> PackedFailure {
+fn pack(failure: &Failure, test: &str) -> PackedFailure {
     let expanded =
         || failure.details.iter().flat_map(|detail| &detail.expanded).find(|line| !line.trim().is_empty());
     let said = failure.reason.as_ref().or_else(expanded).map_or("", String::as_str);
@@ -178,7 +179,9 @@ fn pack(failure: &Failure) -> PackedFailure {
         Some((name, rest)) if is_type(name) => (name, rest),
         _ => ("", said),
     };
-    let signature = Said { exception, function: "", message }.signature();
+    let lines = failure.details.iter().flat_map(|detail| detail.expanded.iter().chain(&detail.backtrace));
+    let function = frame::innermost(lines.map(String::as_str), test);
+    let signature = Said { exception, function, message }.signature();
     failures::pack(failure, (!said.is_empty()).then(|| (signature.0.to_be_bytes(), SIGNATURE_VERSION)))
 }
 
@@ -294,7 +297,10 @@ impl Builder<'_> {
                 Protocol::Avocado => result.external_id.as_deref().map(avocado::execution_hash),
                 _ => result.external_id.as_deref().and_then(parse_uuid).map(external_hash),
             },
-            failure: result.failure.filter(|failure| !failure.is_empty()).as_ref().map(pack),
+            failure: result
+                .failure
+                .filter(|failure| !failure.is_empty())
+                .map(|failure| pack(&failure, &result.name)),
             tags,
             spans: result.spans.map(|spans| failures::deflate(spans.as_bytes())),
             resources: result.resources,
@@ -315,7 +321,7 @@ impl Builder<'_> {
                 offset_ms: self.offset(earlier.started_at),
                 duration_us: earlier.duration_us,
                 external_hash: None,
-                failure: (!earlier.failure.is_empty()).then(|| pack(&earlier.failure)),
+                failure: (!earlier.failure.is_empty()).then(|| pack(&earlier.failure, &last.name)),
                 spans: None,
                 resources: None,
                 ..last.clone()

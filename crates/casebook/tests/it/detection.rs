@@ -11,6 +11,7 @@ both_engines!(
     a_server_that_was_started_again_goes_on_where_it_was,
     a_flaky_test_is_found_explained_and_resolved,
     failures_are_judged,
+    failures_of_one_cause_have_one_signature,
     an_exported_suite_is_replayed_to_the_same_changes,
 );
 
@@ -190,6 +191,42 @@ fn failures_are_judged(database: &TestDatabase) {
     assert!((parts.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{judgement}");
     // It passed on the same code.
     assert!(parts[0] > 0.9, "{judgement}");
+}
+
+/// A failure is known by its type, its message without what varies, and the project's function where it happened.
+fn failures_of_one_cause_have_one_signature(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let trace = |line: u32, function: &str| {
+        json!([{ "expanded": [], "backtrace": [
+            format!("tests/test_cart.py:{line}: in test_it"),
+            format!("cart/store.py:{}: in {function}", line + 1),
+            "/venv/lib/python3.11/site-packages/http/client.py:8: in get",
+        ] }])
+    };
+    let mut upload = Upload::new("build");
+    for (name, waited, trace) in [
+        ("one", 17, trace(5, "load")),
+        ("the same elsewhere", 4_300, trace(90, "load")),
+        ("another function", 17, trace(5, "save")),
+        ("no trace", 17, json!([])),
+    ] {
+        upload = upload.push(json!({
+            "scope": "Cart", "name": name, "result": "failed", "history": { "duration": 0.1 },
+            "failure_reason": format!("TimeoutError: waited {waited} ms"), "failure_expanded": trace,
+        }));
+    }
+    let answer = suite.upload(&upload);
+    let failures = read(&suite, &format!("/runs/{}/failures", text(&answer, "run_id")));
+    let signature = |name: &str| {
+        let items = failures["items"].as_array().unwrap();
+        let found = items.iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("{failures}"));
+        text(found, "signature").to_owned()
+    };
+    assert_eq!(signature("one"), signature("the same elsewhere"));
+    assert_ne!(signature("one"), signature("another function"));
+    assert_ne!(signature("one"), signature("no trace"));
+    assert_ne!(signature("another function"), signature("no trace"));
 }
 
 fn an_exported_suite_is_replayed_to_the_same_changes(database: &TestDatabase) {
