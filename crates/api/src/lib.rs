@@ -4,6 +4,7 @@
 
 mod execution;
 mod failure;
+mod machine;
 mod measurement;
 mod page;
 mod policy;
@@ -15,6 +16,7 @@ mod webhook;
 
 pub use execution::{Execution, Resources};
 pub use failure::{Failure, Judgement};
+pub use machine::Machine;
 pub use measurement::Measurement;
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};

@@ -17,7 +17,9 @@ use casebook_storage::avocado::records::{NewJob, Of};
 use casebook_storage::ingest::{NewResult, NewUpload, Receipt, Record};
 
 pub use casebook_storage::Db;
-pub use casebook_storage::avocado::{Summary, Term, jobs, notes, records, software, systems, tests};
+pub use casebook_storage::avocado::{
+    Removal, Summary, Table, Term, jobs, notes, records, software, systems, tests,
+};
 pub use casebook_storage::ingest::Refusal;
 
 /// Number of the format of uploads that are records of this protocol (`docs/schema.md`, upload).

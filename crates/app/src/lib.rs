@@ -8,6 +8,7 @@ pub mod detection;
 pub mod dispositions;
 mod group_commit;
 pub mod known_tests;
+pub mod machines;
 pub mod metrics;
 pub mod monitor;
 pub mod passwords;

@@ -1,9 +1,10 @@
-//! What every protocol does alike with a request: who calls, and a body within its limits. Answers and errors are the
-//! protocols' own.
+//! What every protocol does alike with a request: who calls, and a body within its limits. Answers and the words of
+//! errors are the protocols' own.
 
 mod body;
 mod caller;
 mod content;
+mod failure;
 mod form;
 mod limits;
 mod refusal;
@@ -14,6 +15,7 @@ mod unpacking;
 pub use body::{Bodies, Fields, Incoming};
 pub use caller::{Caller, ClientAddress, Forwarded};
 pub use content::{Content, Room};
+pub use failure::{failed, status_of};
 pub use form::{boundary, broken_form, media_type};
 pub use limits::Limits;
 pub use refusal::Refusal;

@@ -4,6 +4,7 @@ mod error;
 mod executions;
 mod extract;
 mod failures;
+mod machines;
 mod marks;
 mod openapi;
 mod policy;
@@ -45,6 +46,7 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/baselines"), get(shifts::find))
         .with(Needs::Read, Method::GET, format!("{suite}/shifts"), get(shifts::list))
+        .with(Needs::Read, Method::GET, format!("{suite}/machines"), get(machines::list))
         .with(Needs::Write, Method::POST, format!("{suite}/tests/{{test}}/marks"), post(marks::create))
         .with(Needs::Write, Method::PUT, format!("{suite}/tests/{{test}}/policy"), put(policy::set_of_test))
         .with(

@@ -2,6 +2,7 @@
 //! the small tables of software and systems.
 
 mod counter;
+mod table;
 
 pub mod jobs;
 pub mod notes;
@@ -9,6 +10,8 @@ pub mod records;
 pub mod software;
 pub mod systems;
 pub mod tests;
+
+pub use table::{Removal, Table};
 
 use crate::db::Db;
 use crate::error::StorageError;

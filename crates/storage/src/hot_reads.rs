@@ -1,9 +1,11 @@
 //! The statements whose plans decide how fast Casebook answers. Their plans are kept as snapshots in the tests, because both
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
+use crate::avocado;
 use crate::value::Value;
 use crate::{
-    detector, executions, failures, ingest, rollups, runs, selection, shifts, tests, tokens, uploads,
+    detector, executions, failures, ingest, machines, rollups, runs, selection, shifts, tests, tokens,
+    uploads,
 };
 
 /// A statement with values like those it meets.
@@ -59,5 +61,26 @@ pub fn all() -> Vec<HotRead> {
         read(detector::CHANGED_EPISODES, &[SUITE, Value::Int(1)]),
         read(detector::LATEST_EPISODES, &[SUITE, FEW]),
         read(detector::OBSERVED_BETWEEN, &[SUITE, Value::Int(0), Value::Int(1)]),
+        read(avocado::jobs::OLDEST, &[SUITE, Value::Int(10), Value::Int(0)]),
+        read(avocado::jobs::NEWEST, &[SUITE, Value::Int(10), Value::Int(0)]),
+        read(avocado::jobs::OLDEST_FROM_END, &[SUITE, Value::Int(10), Value::Int(0)]),
+        read(avocado::jobs::NEWEST_FROM_END, &[SUITE, Value::Int(10), Value::Int(0)]),
+        read(avocado::jobs::BY_NUMBERS, &[SUITE, FEW]),
+        read(avocado::jobs::BY_KEY, &[SUITE, Value::Text("j7")]),
+        read(avocado::jobs::BY_IDENT, &[SUITE, Value::Text("j7")]),
+        read(avocado::jobs::BY_BEGINNING, &[SUITE, Value::Text("j"), Value::Text("k")]),
+        read(avocado::tests::ALL, &[SUITE, Value::Int(7)]),
+        read(avocado::tests::PAGE, &[SUITE, Value::Int(7), Value::Int(10), Value::Int(0)]),
+        read(avocado::tests::PAGE_FROM_END, &[SUITE, Value::Int(7), Value::Int(10), Value::Int(0)]),
+        read(avocado::tests::FIND, &[SUITE, Value::Int(7), Value::Int(7)]),
+        read(avocado::tests::BY_TAG, &[SUITE, Value::Int(7), KEY]),
+        read(
+            avocado::notes::ACTIVITIES,
+            &[SUITE, Value::Int(7), Value::Int(7), Value::Int(10), Value::Int(0)],
+        ),
+        read(avocado::notes::DATA, &[SUITE, Value::Int(7), Value::Int(7), Value::Int(10), Value::Int(0)]),
+        read(avocado::records::BY_TAGS, &[SUITE, Value::Int(7), Value::Keys(&[[0; 16]])]),
+        read(avocado::records::BY_NUMBERS, &[SUITE, Value::Int(7), FEW]),
+        read(machines::NEWEST, &[SUITE, Value::Int(1 << 30), Value::Int(50)]),
     ]
 }

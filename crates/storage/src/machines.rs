@@ -1,11 +1,11 @@
 //! Machines: where executions ran, as a protocol describes them.
 
 use crate::db::Db;
-use crate::error::StorageError;
+use crate::error::{StorageError, member};
 use crate::ingest;
 use crate::monitor::{Paged, Place, Wanted, folded, prefix_range};
 use crate::value::{Row, values};
-use casebook_model::id::SuiteId;
+use casebook_model::id::{MachineId, SuiteId};
 use casebook_model::key::key_of;
 use casebook_model::machine::Machine;
 use casebook_model::run::Protocol;
@@ -16,7 +16,7 @@ macro_rules! select {
             "/* ",
             $name,
             " */ select key, cpu_count, cpu_frequency_mhz, cpu_type, cpu_vendor, ram_mb, node, machine_type, architecture, system, \
-             runtime from machine ",
+             runtime, machine_id, protocol from machine ",
             $rest
         )
     };
@@ -32,11 +32,24 @@ const BY_PREFIX: &str = select!(
     "machines.by_prefix",
     "/*+ machine_by_prefix */ where suite_id = $1 and protocol = $2 and folded >= $3 and folded < $4 order by machine_id"
 );
+pub(crate) const NEWEST: &str =
+    select!("machines.newest", "where suite_id = $1 and machine_id < $2 order by machine_id desc limit $3");
 const COUNT: &str = "/* machines.count */ select count(*) from machine where suite_id = $1 and protocol = $2";
 const NUMBER: &str = "/* machines.number */ update suite_counter set machines = machines + 1 where suite_id = $1 returning machines";
 const INSERT: &str = "/* machines.insert */ insert into machine (suite_id, machine_id, protocol, machine_key, key, folded, cpu_count, \
      cpu_frequency_mhz, cpu_type, cpu_vendor, ram_mb, node, machine_type, architecture, system, runtime) \
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+
+/// A machine of a suite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredMachine {
+    /// Its number.
+    pub id: MachineId,
+    /// The protocol that describes it.
+    pub protocol: Protocol,
+    /// What it says.
+    pub machine: Machine,
+}
 
 /// The machine with that key.
 ///
@@ -128,6 +141,23 @@ pub fn page(
             Ok(Paged::Page { items: db.query(LIST, values, read)?, page, pages })
         }
     }
+}
+
+/// The machines of all protocols with lower numbers than `before`, the latest described first.
+///
+/// # Errors
+/// The database fails.
+pub fn newest(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    before: MachineId,
+    limit: i64,
+) -> Result<Vec<StoredMachine>, StorageError> {
+    db.query(NEWEST, values![suite.get(), before.get(), limit], |row| {
+        let code: i64 = row.get(12)?;
+        let protocol = member(Protocol::from_code(code), code, "machine.protocol")?;
+        Ok(StoredMachine { id: MachineId(row.get(11)?), protocol, machine: read(row)? })
+    })
 }
 
 fn read(row: &Row<'_>) -> Result<Machine, StorageError> {

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use casebook_app::avocado::jobs::JobAttributes;
 use casebook_app::avocado::records::{Batch, NewJob, Of, Record};
-use casebook_app::avocado::software::{self, Component, Labels};
-use casebook_app::avocado::systems::{self, Distro};
+use casebook_app::avocado::software::{ARCHES, COMPONENTS, Component, KINDS, Label};
+use casebook_app::avocado::systems::{DISTROS, Distro, ENVIRONMENTS, Environment};
 use casebook_app::avocado::{Db, Ending};
 use casebook_app::{Page as Part, StorageError};
 use casebook_model::avocado::{JobStatus, Priority, TestStatus};
@@ -295,20 +295,22 @@ fn take_small_tables(importing: &Importing, server: &OldServer) -> Result<(), Fa
     let environments: Vec<OldEnvironment> = server.all("/testenvironments/")?;
     let suite = importing.suite.id;
     let write = importing.app.write(move |db| {
-        for (labels, names) in [(Labels::Kinds, kinds), (Labels::Arches, arches)] {
+        for (table, names) in [(KINDS, kinds), (ARCHES, arches)] {
             for OldName { name } in names {
-                software::put_label(db, suite, labels, None, &cut(&name, LONGEST_TEXT))?;
+                table.put(db, suite, None, &Label::named(cut(&name, LONGEST_TEXT)))?;
             }
         }
         for component in components {
             take_component(db, suite, component)?;
         }
         for distro in distros {
-            systems::put_distro(db, suite, None, &distro.into())?;
+            DISTROS.put(db, suite, None, &distro.into())?;
         }
-        let none_yet = systems::environments(db, suite, Part { offset: 0, limit: 1 })?.total == 0;
+        let none_yet = ENVIRONMENTS.page(db, suite, Part { offset: 0, limit: 1 })?.total == 0;
         for environment in environments.into_iter().filter(|_| none_yet) {
-            systems::put_environment(db, suite, None, &environment.distro.into())?;
+            if let Some(environment) = Environment::of(db, suite, environment.distro.into())? {
+                ENVIRONMENTS.put(db, suite, None, &environment)?;
+            }
         }
         Ok(())
     });
@@ -317,14 +319,10 @@ fn take_small_tables(importing: &Importing, server: &OldServer) -> Result<(), Fa
 
 fn take_component(db: &mut Db<'_>, suite: SuiteId, component: OldComponent) -> Result<(), StorageError> {
     let OldComponent { name, version, release, checksum, kind, arch } = component;
-    let number = |db: &mut Db<'_>, labels: Labels, name: &str| {
-        let known = software::labels(db, suite, labels)?;
-        Ok::<_, StorageError>(known.into_iter().find(|label| label.name == name).map(|label| label.number))
-    };
-    let kind = number(db, Labels::Kinds, &kind)?;
-    let (Some(kind), Some(arch)) = (kind, number(db, Labels::Arches, &arch)?) else { return Ok(()) };
+    let kind = Label::find(db, suite, &KINDS, &kind)?;
+    let (Some(kind), Some(arch)) = (kind, Label::find(db, suite, &ARCHES, &arch)?) else { return Ok(()) };
     let component = Component { kind, name, version, release, checksum, arch };
-    software::put_component(db, suite, None, &component).map(|_| ())
+    COMPONENTS.put(db, suite, None, &component).map(|_| ())
 }
 
 impl From<OldDistro> for Distro {

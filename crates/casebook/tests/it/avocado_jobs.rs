@@ -90,6 +90,9 @@ fn a_job_is_made_read_changed_and_deleted(database: &TestDatabase) {
         400,
         &refusal,
     );
+    // The address of this one is that of the summary.
+    let refusal = json!({ "id": unique() });
+    assert_refused(&avocado.post("/jobs/", &json!({ "id": "summary", "status": "PASS" })), 400, &refusal);
     let made_up = avocado.post("/jobs/", &json!({ "status": "PASS" })).expect(201).json();
     let id = made_up["id"].as_str().expect("an id");
     assert!(id.len() == 40 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{id}");
@@ -264,6 +267,9 @@ fn activities_of_jobs_keep_their_order(database: &TestDatabase) {
         "job": ["Invalid pk 'nothing' - object does not exist."],
         "activity": ["Ensure this field has no more than 20 characters."],
     });
+    assert_refused(&avocado.post(&action, &body), 400, &refusal);
+    let body = json!({ "job": null, "activity": "JOB_START", "time": "2013-05-02 00:00" });
+    let refusal = json!({ "job": ["This field may not be null."] });
     assert_refused(&avocado.post(&action, &body), 400, &refusal);
     let body = json!({ "activity": "JOB_END", "time": "2013-05-02 00:00" });
     assert_eq!(avocado.post(&action, &body).expect(200).json(), added);

@@ -15,6 +15,7 @@ both_engines!(
     fixed_rows_are_complete_and_fixed,
     kinds_arches_and_components,
     distributions_and_environments,
+    environments_are_machines,
 );
 
 fn the_root_lists_every_address(database: &TestDatabase) {
@@ -137,6 +138,8 @@ fn collections_come_in_pages_of_ten(database: &TestDatabase) {
     let ids: Vec<Value> = avocado.rows("/jobs/").iter().map(|job| job["id"].clone()).collect();
     let expected: Vec<Value> = (0..23).map(|number| json!(format!("job-{number:02}"))).collect();
     assert_eq!(ids, expected);
+    let ids: Vec<Value> = avocado.rows("/jobs/?ordering=-time").iter().map(|job| job["id"].clone()).collect();
+    assert!(ids.iter().eq(expected.iter().rev()), "{ids:?}");
     for page in ["0", "-1", "4", "x", "1.5", "99999999999999999999", "1e1"] {
         assert_refused(&avocado.get(&format!("/jobs/?page={page}")), 404, &not_found());
     }
@@ -266,6 +269,8 @@ fn kinds_arches_and_components(database: &TestDatabase) {
             avocado.patch(&format!("{path}2/"), &json!({})).expect(200).json(),
             json!({ "name": "deb" })
         );
+        let refusal = json!({ "name": ["This field is required."] });
+        assert_refused(&avocado.put(&format!("{path}2/"), &json!({})), 400, &refusal);
         assert_eq!(avocado.get(&format!("{path}9/")).status, 404);
     }
     let component = json!({
@@ -326,6 +331,15 @@ fn distributions_and_environments(database: &TestDatabase) {
         let reply = avocado.post(path, &json!({ "distro": bad })).expect(400).json();
         assert!(reply["distro"][0].is_string(), "{reply}");
     }
+    // As forms write the parts of an object.
+    let parts = [
+        ("distro.name", "fedora"),
+        ("distro.version", "22"),
+        ("distro.release", ""),
+        ("distro.arch", "x86_64"),
+    ];
+    assert_eq!(avocado.form(path, &parts).expect(201).json(), row(&fedora));
+    let _ = avocado.delete("/testenvironments/4/").expect(204);
     assert_eq!(
         avocado.put("/testenvironments/3/", &json!({ "distro": fedora })).expect(200).json(),
         row(&fedora)
@@ -335,4 +349,38 @@ fn distributions_and_environments(database: &TestDatabase) {
     // Environments go with their distribution.
     let _ = avocado.delete("/linuxdistros/2/").expect(204);
     assert_eq!(avocado.json(path)["count"], 0);
+}
+
+fn environments_are_machines(database: &TestDatabase) {
+    let avocado = Avocado::start(database);
+    let machines = |query: &str| {
+        let path = format!("/api/casebook/v1/suites/acme/virt/machines{query}");
+        let page = avocado.json(&path);
+        let shown = |machine: &Value| {
+            let text = |name: &str| machine[name].as_str().unwrap_or("-").to_owned();
+            [text("protocol"), text("key"), text("system"), text("machine_type")].join(", ")
+        };
+        let items: Vec<String> = page["items"].as_array().expect("items").iter().map(shown).collect();
+        (items, page["next"].clone())
+    };
+    // A distribution alone is none.
+    let distro = json!({ "name": "fedora", "version": "22", "release": "0", "arch": "x86_64" });
+    let _ = avocado.post("/linuxdistros/", &distro).expect(201);
+    assert_eq!(machines(""), (Vec::new(), Value::Null));
+    for _ in 0..2 {
+        let _ = avocado.post("/testenvironments/", &json!({ "distro": distro })).expect(201);
+    }
+    let fedora = "avocado, fedora/22/0/x86_64, fedora 22 0, x86_64";
+    assert_eq!(machines("").0, [fedora]);
+    // What describes a machine otherwise describes another one; tests ran on the first.
+    let _ = avocado.patch("/linuxdistros/2/", &json!({ "release": "1" })).expect(200);
+    let changed = "avocado, fedora/22/1/x86_64, fedora 22 1, x86_64";
+    assert_eq!(machines("").0, [changed, fedora]);
+    let _ = avocado.delete("/linuxdistros/2/").expect(204);
+    let (first, next) = machines("?limit=1");
+    assert_eq!(first, [changed]);
+    let rest = machines(&format!("?limit=1&after={}", next.as_str().expect("more")));
+    assert_eq!(rest, (vec![fedora.to_owned()], Value::Null));
+    let path = "/api/casebook/v1/suites/acme/virt/machines?after=x";
+    let _ = avocado.get(path).expect(400);
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 both_engines!(
     tests_are_added_read_changed_and_deleted,
     tests_are_listed_in_any_order,
+    tests_are_listed_in_pages,
     activities_of_tests_do_not_change_them,
     data_come_back_in_base64,
     the_action_names_a_test_by_number,
@@ -112,6 +113,17 @@ fn tests_are_listed_in_any_order(database: &TestDatabase) {
         let rows = avocado.rows(&format!("/jobs/j1/tests/?ordering={ordering}"));
         let tags: String = rows.iter().map(|row| row["tag"].as_str().unwrap()).collect();
         assert_eq!(tags, expected, "{ordering}");
+    }
+}
+
+fn tests_are_listed_in_pages(database: &TestDatabase) {
+    let avocado = Avocado::start(database);
+    avocado.job("j1");
+    for count in 1..=31 {
+        avocado.test("j1", &format!("t{count}"), "PASS");
+        let tags: Vec<Value> = avocado.rows("/jobs/j1/tests/").iter().map(|row| row["tag"].clone()).collect();
+        let expected: Vec<Value> = (1..=count).map(|number| json!(format!("t{number}"))).collect();
+        assert_eq!(tags, expected);
     }
 }
 

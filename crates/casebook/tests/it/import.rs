@@ -91,6 +91,11 @@ fn a_file_of_pytest_monitor_comes_in_as_it_would_over_http(database: &TestDataba
     assert!(
         runs.as_array().unwrap().iter().all(|run| run["commit_sha"] == expected()["sessions"][0]["scm_ref"])
     );
+    // Contexts are machines.
+    let machines = "/api/casebook/v1/suites/acme/cart/machines";
+    let machines = server.get(machines).token(&token).send().expect(200).json();
+    let (machine, context) = (&machines["items"][0], &expected()["contexts"][0]);
+    assert_eq!((&machine["protocol"], &machine["cpu_count"]), (&json!("monitor"), &context["cpu_count"]));
 }
 
 fn a_file_that_has_grown_adds_only_what_is_new(database: &TestDatabase) {

@@ -42,14 +42,7 @@ impl From<StorageError> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
-            Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::Refused(status, refusal.to_string())
+        Self::Refused(refusal.status(), refusal.to_string())
     }
 }
 
@@ -62,9 +55,8 @@ impl From<Denied> for ApiError {
             }
             Denied::NotFound => return Self::not_found(),
             Denied::Storage(error) => return error.into(),
-            Denied::Scope(_) | Denied::OneSuite => StatusCode::FORBIDDEN,
-            Denied::Busy | Denied::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Denied::NoDefaultSuite => StatusCode::BAD_REQUEST,
+            _ => casebook_http::status_of(&denied),
         };
         Self::Refused(status, denied.to_string())
     }
@@ -89,9 +81,7 @@ impl IntoResponse for ApiError {
         let (status, message) = match self {
             Self::Refused(status, message) => (status, message),
             Self::Storage(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
-                let message = "the server could not answer: try again, and look into its log if it stays so";
-                (StatusCode::INTERNAL_SERVER_ERROR, message.to_owned())
+                (StatusCode::INTERNAL_SERVER_ERROR, casebook_http::failed(&error).to_owned())
             }
         };
         (status, Json(json!({ "error": message }))).into_response()

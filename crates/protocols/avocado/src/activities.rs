@@ -2,7 +2,7 @@
 
 use crate::State;
 use crate::error::ApiError;
-use crate::fields::{Blank, Fields, Forms, as_text, shown};
+use crate::fields::{Blank, Fields, Forms, as_text};
 use crate::job_tests;
 use crate::jobs::{self, JobActivityRow};
 use crate::time;
@@ -80,13 +80,14 @@ pub(crate) async fn add_to_named_job(
 ) -> Result<Json<Value>, ApiError> {
     let mut fields = Fields::receive(&state.bodies, &headers, body, Forms::Allowed).await?;
     let suite = visit.suite.id;
-    let Some(told) = fields.raw("job").cloned() else {
-        return keep_with_job(&state, visit, key, fields, LONGEST_OF_ACTION).await;
-    };
-    let name = as_text(&told).unwrap_or_default();
-    let job = state.read(move |db| Ok(jobs::named(db, suite, &name).ok())).await?;
-    if job.is_none() {
-        fields.refuse("job", format!("Invalid pk '{}' - object does not exist.", shown(&told)));
+    let told = if fields.has("job") { fields.require("job") } else { None };
+    let mut job = None;
+    if let Some(told) = &told {
+        let name = as_text(told).unwrap_or_default();
+        job = state.read(move |db| jobs::referred_to(db, suite, &name)).await?;
+        if job.is_none() {
+            fields.refuse_reference("job", told);
+        }
     }
     keep_with_job(&state, visit, job.map_or(key, |job| job.key), fields, LONGEST_OF_ACTION).await
 }

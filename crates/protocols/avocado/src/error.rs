@@ -85,14 +85,7 @@ impl From<StorageError> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
-            Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::Detail(status, refusal.to_string())
+        Self::Detail(refusal.status(), refusal.to_string())
     }
 }
 
@@ -101,11 +94,11 @@ impl From<Denied> for ApiError {
         match denied {
             Denied::Unknown => Self::forbidden(NOT_PROVIDED),
             Denied::Scope(_) | Denied::OneSuite => Self::forbidden(NOT_PERMITTED),
-            Denied::Busy | Denied::TooOften => {
-                Self::Detail(StatusCode::TOO_MANY_REQUESTS, denied.to_string())
-            }
             Denied::NotFound => Self::not_found(),
             Denied::NoDefaultSuite => Self::forbidden(&denied.to_string()),
+            Denied::Busy | Denied::TooOften => {
+                Self::Detail(casebook_http::status_of(&denied), denied.to_string())
+            }
             Denied::Storage(error) => error.into(),
         }
     }
@@ -131,9 +124,7 @@ impl IntoResponse for ApiError {
                 (StatusCode::BAD_REQUEST, Json(body)).into_response()
             }
             Self::Storage(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
-                let text = "the server could not answer: try again, and look into its log if it stays so";
-                detail(StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+                detail(StatusCode::INTERNAL_SERVER_ERROR, casebook_http::failed(&error)).into_response()
             }
         }
     }

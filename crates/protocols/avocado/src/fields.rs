@@ -74,6 +74,12 @@ impl Fields {
         self.given.get(name)
     }
 
+    /// The parts of an object as forms write them: `name.part`.
+    pub(crate) fn parts(&self, name: &str) -> Map<String, Value> {
+        let part = |key: &str| key.strip_prefix(name)?.strip_prefix('.').map(str::to_owned);
+        self.given.iter().filter_map(|(key, value)| Some((part(key)?, value.clone()))).collect()
+    }
+
     /// Notes that a field is wrong.
     pub(crate) fn refuse(&mut self, name: &'static str, text: impl Into<String>) {
         self.wrong.entry(name).or_default().push(text.into());
@@ -103,6 +109,19 @@ impl Fields {
     pub(crate) fn text(&mut self, name: &'static str, most: usize, blank: Blank) -> Option<String> {
         let value = self.require(name)?;
         self.check_text(name, &value, most, blank)
+    }
+
+    /// A text that must be there unless it stays as it was.
+    pub(crate) fn text_or(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        kept: Option<&String>,
+    ) -> Option<String> {
+        match kept {
+            Some(kept) if !self.has(name) => Some(kept.clone()),
+            _ => self.text(name, most, Blank::Refused),
+        }
     }
 
     /// A text that may be left out; null is none of its values.
@@ -174,6 +193,11 @@ impl Fields {
         time
     }
 
+    /// Notes that a field refers to something that is not there.
+    pub(crate) fn refuse_reference(&mut self, name: &'static str, told: &Value) {
+        self.refuse(name, format!("Invalid pk '{}' - object does not exist.", shown(told)));
+    }
+
     /// Something that is referred to by its name and must be there.
     pub(crate) fn named<T>(&mut self, name: &'static str, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let value = self.require(name)?;
@@ -205,7 +229,7 @@ pub(crate) fn as_integer(value: &Value) -> Option<i64> {
 }
 
 /// A value as it is named in a refusal.
-pub(crate) fn shown(value: &Value) -> String {
+fn shown(value: &Value) -> String {
     let text = as_text(value).unwrap_or_else(|| value.to_string());
     text.chars().take(200).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::State;
 use crate::error::ApiError;
-use crate::fields::{Blank, Fields, Forms, as_text, shown};
+use crate::fields::{Blank, Fields, Forms, as_text};
 use crate::jobs::{self, SummaryRow};
 use crate::pagination::ordering;
 use crate::visit::{Address, Visit, row_number};
@@ -197,8 +197,11 @@ async fn update(
         .read(move |db| {
             let (job, test) = named(db, suite, &key, &number)?;
             // A key that stands for no job is told apart from one that stands for another.
-            let is_other = match asked.as_ref().and_then(as_text) {
-                Some(told) => jobs::named(db, suite, &told).ok().map(|other| other.no != job.no),
+            let is_other = match &asked {
+                Some(told) => {
+                    let told = as_text(told).unwrap_or_default();
+                    jobs::referred_to(db, suite, &told)?.map(|other| other.no != job.no)
+                }
                 None => Some(false),
             };
             Ok((job, test, is_other))
@@ -207,10 +210,7 @@ async fn update(
     match is_other {
         Some(false) => {}
         Some(true) => fields.refuse("job", "A test cannot be moved to another job."),
-        None => {
-            let told = told.as_ref().map(shown).unwrap_or_default();
-            fields.refuse("job", format!("Invalid pk '{told}' - object does not exist."));
-        }
+        None => fields.refuse_reference("job", &told.unwrap_or_default()),
     }
     let needed = |fields: &Fields, name: &str| method == Method::PUT || fields.has(name);
     let tag = if needed(&fields, "tag") { fields.text("tag", LONGEST_TAG, Blank::Refused) } else { None };

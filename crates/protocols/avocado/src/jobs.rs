@@ -28,6 +28,9 @@ const LONGEST_ID: usize = 40;
 /// Longest description, in characters.
 const LONGEST_DESCRIPTION: usize = 255;
 
+/// No job can have this id: its address is that of the summary.
+const SUMMARY: &str = "summary";
+
 const TAKEN: &str = "This field must be unique.";
 
 /// A job, with what clients of every generation read.
@@ -98,6 +101,14 @@ pub(crate) fn named(db: &mut Db<'_>, suite: SuiteId, key: &str) -> Result<Job, A
         Found::One(job) => Ok(*job),
         Found::Several => Err(ApiError::conflict()),
         Found::Nothing => Err(ApiError::not_found()),
+    }
+}
+
+/// The job that a field of a body refers to; none if nothing, or several, could be meant.
+pub(crate) fn referred_to(db: &mut Db<'_>, suite: SuiteId, key: &str) -> Result<Option<Job>, ApiError> {
+    match jobs::find(db, suite, key)? {
+        Found::One(job) => Ok(Some(*job)),
+        Found::Several | Found::Nothing => Ok(None),
     }
 }
 
@@ -183,6 +194,9 @@ pub(crate) async fn create(
     let mut attributes =
         JobAttributes { description: None, status: None, elapsed_seconds: 0.0, timeout: 0, priority: None };
     read_attributes(&mut fields, &mut attributes, !is_old_way);
+    if [&id, &unique_ident].into_iter().flatten().next().is_some_and(|id| id == SUMMARY) {
+        fields.refuse(if id.is_some() { "id" } else { "uniqueident" }, TAKEN);
+    }
     fields.finish()?;
     let made_up = || secrets::random::<20>().iter().map(|byte| format!("{byte:02x}")).collect();
     let from_ident = id.is_none() && unique_ident.is_some();

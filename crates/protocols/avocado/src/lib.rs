@@ -18,6 +18,7 @@ mod root;
 mod software;
 mod statuses;
 mod systems;
+mod tables;
 mod test_activity;
 
 use axum::Router;
@@ -78,62 +79,12 @@ fn routes() -> Routes<State> {
     of_jobs(small_tables(routes))
 }
 
-fn small_tables(mut routes: Routes<State>) -> Routes<State> {
-    use Needs::{Read, Upload, Write};
-    macro_rules! table {
-        ($path:literal, $module:ident, $list:ident, $create:ident, $find:ident, $replace:ident, $change:ident, $remove:ident) => {
-            let row = concat!($path, "{row}/");
-            routes = routes
-                .with(Read, Method::GET, $path, get($module::$list))
-                .with(Upload, Method::POST, $path, post($module::$create))
-                .with(Read, Method::GET, row, get($module::$find))
-                .with(Write, Method::PUT, row, put($module::$replace))
-                .with(Write, Method::PATCH, row, patch($module::$change))
-                .with(Write, Method::DELETE, row, delete($module::$remove));
-        };
-    }
-    table!(
-        "/softwarecomponentkinds/",
-        software,
-        kinds,
-        make_kind,
-        kind,
-        rename_kind,
-        rename_kind,
-        remove_kind
-    );
-    table!(
-        "/softwarecomponentarches/",
-        software,
-        arches,
-        make_arch,
-        arch,
-        rename_arch,
-        rename_arch,
-        remove_arch
-    );
-    table!("/softwarecomponents/", software, list, create, find, replace, change, remove);
-    table!(
-        "/linuxdistros/",
-        systems,
-        distros,
-        make_distro,
-        distro,
-        replace_distro,
-        change_distro,
-        remove_distro
-    );
-    table!(
-        "/testenvironments/",
-        systems,
-        environments,
-        make_environment,
-        environment,
-        replace_environment,
-        change_environment,
-        remove_environment
-    );
-    routes
+fn small_tables(routes: Routes<State>) -> Routes<State> {
+    let routes = tables::serve::<software::Kinds>(routes, "/softwarecomponentkinds/");
+    let routes = tables::serve::<software::Arches>(routes, "/softwarecomponentarches/");
+    let routes = tables::serve::<software::Components>(routes, "/softwarecomponents/");
+    let routes = tables::serve::<systems::Distros>(routes, "/linuxdistros/");
+    tables::serve::<systems::Environments>(routes, "/testenvironments/")
 }
 
 fn of_jobs(routes: Routes<State>) -> Routes<State> {

@@ -3,7 +3,7 @@
 use crate::State;
 use crate::activities::{LONGEST_OF_ACTION, keep_with_test};
 use crate::error::ApiError;
-use crate::fields::{Blank, Fields, Forms, as_integer, as_text, shown};
+use crate::fields::{Blank, Fields, Forms, as_integer, as_text};
 use crate::jobs;
 use crate::visit::{Address, Visit};
 use axum::Json;
@@ -57,7 +57,7 @@ async fn by_number(
             test = state.read(move |db| Ok(tests::find(db, suite, job, number)?)).await?;
         }
         if test.is_none() {
-            fields.refuse("test", format!("Invalid pk '{}' - object does not exist.", shown(&told)));
+            fields.refuse_reference("test", &told);
         }
     }
     let activity = fields.text("activity", LONGEST_OF_ACTION, Blank::Refused);

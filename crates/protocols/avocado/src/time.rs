@@ -60,7 +60,7 @@ pub(crate) fn write(time: Timestamp) -> String {
 
 fn take_apart(text: &str) -> Option<(DateTime, Option<Offset>)> {
     let mut rest = Rest(text);
-    let year = rest.number(4, 4)?;
+    let year = rest.number(4, 4).filter(|year| *year > 0)?;
     rest.skip("-")?;
     let month = rest.number(1, 2)?;
     rest.skip("-")?;
@@ -184,6 +184,7 @@ mod tests {
             "2013-05-02 00:00:01+1",
             "2013-05-02 00:00:01ZZ",
             "13-05-02 00:00",
+            "0000-05-02 00:00",
             "2013-05-02\u{e4}00:00",
             "2013-05-02 00:00:01+\u{e4}",
         ] {

@@ -121,9 +121,7 @@ impl IntoResponse for ApiError {
             Self::Unprocessable(message) => (StatusCode::UNPROCESSABLE_ENTITY, message),
             Self::Unavailable(message) => (StatusCode::SERVICE_UNAVAILABLE, message),
             Self::Storage(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
-                let message = "the server could not answer: try again, and look into its log if it stays so";
-                (StatusCode::INTERNAL_SERVER_ERROR, message.to_owned())
+                (StatusCode::INTERNAL_SERVER_ERROR, casebook_http::failed(&error).to_owned())
             }
         };
         (status, Json(json!({ "message": message }))).into_response()

@@ -84,7 +84,7 @@ impl IntoResponse for ApiError {
                 "the credential is missing or not valid: put it into the address, as in http://monitor:TOKEN@HOST/api/v1"
                     .to_owned(),
             ),
-            Self::Denied(denied) => (status_of(&denied), denied.to_string()),
+            Self::Denied(denied) => (casebook_http::status_of(&denied), denied.to_string()),
             Self::NoSuchPage => (StatusCode::NOT_FOUND, "there is no such page: total_page of page 1 tells how many".to_owned()),
             Self::WrongMethod(allow) => {
                 let body = json!({ "message": "The method is not allowed for the requested URL." });
@@ -96,39 +96,16 @@ impl IntoResponse for ApiError {
                 return (StatusCode::BAD_REQUEST, Json(body)).into_response();
             }
             Self::Different(message) => (StatusCode::CONFLICT, message.to_owned()),
-            Self::Body(refusal) => (status_of_body(&refusal), refusal.to_string()),
+            Self::Body(refusal) => (refusal.status(), refusal.to_string()),
             Self::NotRecorded(NotRecorded::NoSuchSuite) | Self::Storage(StorageError::NoSuchSuite) => {
                 (StatusCode::NOT_FOUND, "there is no such suite".to_owned())
             }
             Self::NotRecorded(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Self::Storage(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
-                let message = "the server could not answer: try again, and look into its log if it stays so";
-                (StatusCode::INTERNAL_SERVER_ERROR, message.to_owned())
+                (StatusCode::INTERNAL_SERVER_ERROR, casebook_http::failed(&error).to_owned())
             }
         };
         (status, Json(json!({ "message": message }))).into_response()
-    }
-}
-
-fn status_of(denied: &Denied) -> StatusCode {
-    match denied {
-        Denied::Unknown => StatusCode::UNAUTHORIZED,
-        Denied::Scope(_) | Denied::OneSuite => StatusCode::FORBIDDEN,
-        Denied::Busy | Denied::TooOften => StatusCode::TOO_MANY_REQUESTS,
-        Denied::NotFound => StatusCode::NOT_FOUND,
-        Denied::NoDefaultSuite => StatusCode::UNPROCESSABLE_ENTITY,
-        Denied::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-fn status_of_body(refusal: &Refusal) -> StatusCode {
-    match refusal {
-        Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
-        Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Refusal::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Refusal::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

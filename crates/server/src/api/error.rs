@@ -52,24 +52,10 @@ impl IntoResponse for ApiError {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the server could not write its answer".to_owned())
             }
             Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, detail.to_owned()),
-            Self::Denied(denied) => {
-                let status = match denied {
-                    Denied::Unknown => StatusCode::UNAUTHORIZED,
-                    Denied::Scope(_) | Denied::OneSuite => StatusCode::FORBIDDEN,
-                    Denied::Busy | Denied::TooOften => StatusCode::TOO_MANY_REQUESTS,
-                    Denied::NotFound => StatusCode::NOT_FOUND,
-                    Denied::NoDefaultSuite | Denied::Storage(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                };
-                (status, denied.to_string())
-            }
+            Self::Denied(denied) => (casebook_http::status_of(&denied), denied.to_string()),
             Self::Storage(error) => match error {
                 StorageError::TooMuch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
-                error => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
-                    let detail =
-                        "the server could not answer: try again, and look into its log if it stays so";
-                    (StatusCode::INTERNAL_SERVER_ERROR, detail.to_owned())
-                }
+                error => (StatusCode::INTERNAL_SERVER_ERROR, casebook_http::failed(&error).to_owned()),
             },
         };
         document(status, detail)

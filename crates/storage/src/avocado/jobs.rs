@@ -6,29 +6,35 @@ use super::tests::{self, Test};
 use super::{Summary, Tally, Term};
 use crate::db::Db;
 use crate::error::{StorageError, member};
-use crate::page::{Listed, Page};
+use crate::page::{Listed, Page, Side};
 use crate::value::{Row, Value, values};
 use casebook_model::avocado::{JobStatus, Priority};
 use casebook_model::id::SuiteId;
 use casebook_model::time::Timestamp;
 use std::cmp::Ordering;
 
-const BY_KEY: &str = "/* avocado_jobs.by_key */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, priority, \
+pub(crate) const BY_KEY: &str = "/* avocado_jobs.by_key */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, priority, \
      created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_key = $2";
-const BY_IDENT: &str = "/* avocado_jobs.by_ident */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
-     priority, created_at, tests, tests_passed, tests_failed from avocado_job \
+pub(crate) const BY_IDENT: &str = "/* avocado_jobs.by_ident */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
+     priority, created_at, tests, tests_passed, tests_failed from avocado_job /*+ job_by_ident */ \
      where suite_id = $1 and unique_ident = $2 order by job_no limit 1";
-const BY_BEGINNING: &str = "/* avocado_jobs.by_beginning */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
+pub(crate) const BY_BEGINNING: &str = "/* avocado_jobs.by_beginning */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
      priority, created_at, tests, tests_passed, tests_failed from avocado_job \
      where suite_id = $1 and job_key > $2 and job_key < $3 order by job_key limit 2";
 const BY_NUMBER: &str = "/* avocado_jobs.by_number */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
      priority, created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_no = $2";
-const BY_NUMBERS: &str = "/* avocado_jobs.by_numbers */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
+pub(crate) const BY_NUMBERS: &str = "/* avocado_jobs.by_numbers */ select job_no, job_key, unique_ident, description, status, elapsed_seconds, timeout, \
      priority, created_at, tests, tests_passed, tests_failed from avocado_job where suite_id = $1 and job_no = any($2)";
-const OLDEST: &str = "/* avocado_jobs.oldest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
+pub(crate) const OLDEST: &str = "/* avocado_jobs.oldest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
      order by created_at, job_no limit $2 offset $3";
-const NEWEST: &str = "/* avocado_jobs.newest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
+pub(crate) const NEWEST: &str = "/* avocado_jobs.newest */ select job_no from avocado_job /*+ job_by_time */ where suite_id = $1 \
      order by created_at desc, job_no limit $2 offset $3";
+pub(crate) const OLDEST_FROM_END: &str = "/* avocado_jobs.oldest_from_end */ select job_no from avocado_job /*+ job_by_time */ \
+     where suite_id = $1 order by created_at desc, job_no desc limit $2 \
+     offset (select case when jobs_kept > $3 then jobs_kept - $3 else 0 end from suite_counter where suite_id = $1)";
+pub(crate) const NEWEST_FROM_END: &str = "/* avocado_jobs.newest_from_end */ select job_no from avocado_job /*+ job_by_time */ \
+     where suite_id = $1 order by created_at, job_no desc limit $2 \
+     offset (select case when jobs_kept > $3 then jobs_kept - $3 else 0 end from suite_counter where suite_id = $1)";
 const KEYS: &str = "/* avocado_jobs.keys */ select job_no, created_at, status, elapsed_seconds, description from avocado_job \
      where suite_id = $1 order by job_no";
 const UPDATE: &str = "/* avocado_jobs.update */ update avocado_job set description = $3, status = $4, elapsed_seconds = $5, timeout = $6, \
@@ -195,11 +201,17 @@ pub fn list(
 ) -> Result<Listed<WholeJob>, StorageError> {
     let total = counter::kept(db, suite)?.all;
     let numbers: Vec<i64> = match order {
-        [] | [Term { field: JobField::Time, descending: false }, ..] => {
-            db.query(OLDEST, values![suite.get(), page.limit, page.offset], |row| row.get(0))?
-        }
-        [Term { field: JobField::Time, descending: true }, ..] => {
-            db.query(NEWEST, values![suite.get(), page.limit, page.offset], |row| row.get(0))?
+        [] | [Term { field: JobField::Time, .. }] => {
+            let newest_first = order.first().is_some_and(|term| term.descending);
+            page.by_nearer_end(total, |limit, side| {
+                let (statement, place) = match (newest_first, side) {
+                    (false, Side::Start { offset }) => (OLDEST, offset),
+                    (false, Side::End { to }) => (OLDEST_FROM_END, to),
+                    (true, Side::Start { offset }) => (NEWEST, offset),
+                    (true, Side::End { to }) => (NEWEST_FROM_END, to),
+                };
+                db.query(statement, values![suite.get(), limit, place], |row| row.get(0))
+            })?
         }
         terms => {
             let sorted = sorted(db, suite, terms)?;

@@ -9,11 +9,11 @@ use casebook_model::avocado::TestStatus;
 use casebook_model::id::SuiteId;
 use casebook_model::time::Timestamp;
 
-const ACTIVITIES: &str = "/* avocado_notes.activities */ select activity, at, status from avocado_activity \
+pub(crate) const ACTIVITIES: &str = "/* avocado_notes.activities */ select activity, at, status from avocado_activity \
      where suite_id = $1 and job_no = $2 and test_no = $3 order by record_no limit $4 offset $5";
 const COUNT_ACTIVITIES: &str = "/* avocado_notes.count_activities */ select count(*) from avocado_activity \
      where suite_id = $1 and job_no = $2 and test_no = $3";
-const DATA: &str = "/* avocado_notes.data */ select category, name, value from avocado_datum \
+pub(crate) const DATA: &str = "/* avocado_notes.data */ select category, name, value from avocado_datum \
      where suite_id = $1 and job_no = $2 and test_no = $3 order by record_no limit $4 offset $5";
 const COUNT_DATA: &str = "/* avocado_notes.count_data */ select count(*) from avocado_datum \
      where suite_id = $1 and job_no = $2 and test_no = $3";

@@ -18,9 +18,9 @@ use casebook_model::key::Key;
 use casebook_model::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 
-const BY_TAGS: &str = "/* avocado_records.by_tags */ select test_no, tag, status from avocado_test \
-     where suite_id = $1 and job_no = $2 and tag_key = any($3::bytea[])";
-const BY_NUMBERS: &str = "/* avocado_records.by_numbers */ select test_no, tag, status from avocado_test \
+pub(crate) const BY_TAGS: &str = "/* avocado_records.by_tags */ select test_no, tag, status from avocado_test \
+     /*+ job_test_by_tag */ where suite_id = $1 and job_no = $2 and tag_key = any($3::bytea[])";
+pub(crate) const BY_NUMBERS: &str = "/* avocado_records.by_numbers */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 and test_no = any($3)";
 const CHANGE_TEST: &str = "/* avocado_records.change_test */ update avocado_test set tag = $4, tag_key = $5, status = $6 \
      where suite_id = $1 and job_no = $2 and test_no = $3";

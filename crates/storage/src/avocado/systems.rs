@@ -1,43 +1,72 @@
-//! Linux distributions and test environments.
+//! Linux distributions and test environments, which are machines.
 
-use super::counter::Counter;
 use super::software::UNKNOWN;
+use super::table::Table;
 use crate::db::Db;
 use crate::error::StorageError;
-use crate::page::{Listed, Page};
+use crate::machines;
 use crate::value::{Row, values};
 use casebook_model::id::SuiteId;
+use casebook_model::machine::Machine;
+use casebook_model::run::Protocol;
 
-const DISTROS: &str = "/* avocado_systems.distros */ select number, name, version, release, arch from avocado_distro \
-     where suite_id = $1 order by number limit $2 offset $3";
-const COUNT_DISTROS: &str =
-    "/* avocado_systems.count_distros */ select count(*) from avocado_distro where suite_id = $1";
-const LAST_DISTRO: &str = "/* avocado_systems.last_distro */ select coalesce(max(number), 0) from avocado_distro where suite_id = $1";
-const DISTRO: &str = "/* avocado_systems.distro */ select number, name, version, release, arch from avocado_distro \
-     where suite_id = $1 and number = $2";
-const SAME_DISTRO: &str = "/* avocado_systems.same_distro */ select number from avocado_distro where suite_id = $1 and name = $2 \
-     and version = $3 and release = $4 and arch = $5 limit 1";
+/// Distributions. Their environments go with them.
+pub const DISTROS: Table<Distro> = Table {
+    part: None,
+    page: "/* avocado_systems.distros */ select name, version, release, arch from avocado_distro \
+           where suite_id = $1 order by number limit $2 offset $3",
+    count: "/* avocado_systems.count_distros */ select count(*) from avocado_distro where suite_id = $1",
+    last: "/* avocado_systems.last_distro */ select coalesce(max(number), 0) from avocado_distro where suite_id = $1",
+    find: "/* avocado_systems.distro */ select name, version, release, arch from avocado_distro \
+           where suite_id = $1 and number = $2",
+    same: Some(
+        "/* avocado_systems.same_distro */ select number from avocado_distro where suite_id = $1 and name = $2 \
+         and version = $3 and release = $4 and arch = $5 limit 1",
+    ),
+    insert: INSERT_DISTRO,
+    update: "/* avocado_systems.update_distro */ update avocado_distro set name = $3, version = $4, release = $5, arch = $6 \
+             where suite_id = $1 and number = $2",
+    in_use: None,
+    remove: &[
+        "/* avocado_systems.remove_environments */ delete from avocado_environment where suite_id = $1 and distro = $2",
+        "/* avocado_systems.remove_distro */ delete from avocado_distro where suite_id = $1 and number = $2",
+    ],
+    read: |row| distro_from(row, 0),
+    values: |Distro { name, version, release, arch }| values![name, version, release, arch].to_vec(),
+    then: |db, suite, number, distro| match db.find(OF_DISTRO, values![suite.get(), number], |_| Ok(()))? {
+        Some(()) => describe(db, suite, distro),
+        None => Ok(()),
+    },
+};
+
+/// Environments. Equal ones are allowed.
+pub const ENVIRONMENTS: Table<Environment> = Table {
+    part: None,
+    page: "/* avocado_systems.environments */ select d.number, d.name, d.version, d.release, d.arch \
+           from avocado_environment e join avocado_distro d on d.suite_id = e.suite_id and d.number = e.distro \
+           where e.suite_id = $1 and d.suite_id = $1 order by e.number limit $2 offset $3",
+    count: "/* avocado_systems.count_environments */ select count(*) from avocado_environment where suite_id = $1",
+    last: "/* avocado_systems.last_environment */ select coalesce(max(number), 0) from avocado_environment \
+           where suite_id = $1",
+    find: "/* avocado_systems.environment */ select d.number, d.name, d.version, d.release, d.arch \
+           from avocado_environment e join avocado_distro d on d.suite_id = e.suite_id and d.number = e.distro \
+           where e.suite_id = $1 and d.suite_id = $1 and e.number = $2",
+    same: None,
+    insert: "/* avocado_systems.insert_environment */ insert into avocado_environment (suite_id, number, distro) \
+             values ($1, $2, $3)",
+    update: "/* avocado_systems.update_environment */ update avocado_environment set distro = $3 \
+             where suite_id = $1 and number = $2",
+    in_use: None,
+    remove: &["/* avocado_systems.remove_environment */ delete from avocado_environment \
+               where suite_id = $1 and number = $2"],
+    read: |row| Ok(Environment { number: row.get(0)?, distro: distro_from(row, 1)? }),
+    values: |environment| values![environment.number].to_vec(),
+    then: |db, suite, _, environment| describe(db, suite, &environment.distro),
+};
+
 const INSERT_DISTRO: &str = "/* avocado_systems.insert_distro */ insert into avocado_distro (suite_id, number, name, version, release, arch) \
      values ($1, $2, $3, $4, $5, $6)";
-const UPDATE_DISTRO: &str = "/* avocado_systems.update_distro */ update avocado_distro set name = $3, version = $4, release = $5, arch = $6 \
-     where suite_id = $1 and number = $2";
-const REMOVE_DISTRO: &[&str] = &[
-    "/* avocado_systems.remove_environments */ delete from avocado_environment where suite_id = $1 and distro = $2",
-    "/* avocado_systems.remove_distro */ delete from avocado_distro where suite_id = $1 and number = $2",
-];
-const ENVIRONMENTS: &str = "/* avocado_systems.environments */ select d.number, d.name, d.version, d.release, d.arch \
-     from avocado_environment e join avocado_distro d on d.suite_id = e.suite_id and d.number = e.distro \
-     where e.suite_id = $1 and d.suite_id = $1 order by e.number limit $2 offset $3";
-const COUNT_ENVIRONMENTS: &str =
-    "/* avocado_systems.count_environments */ select count(*) from avocado_environment where suite_id = $1";
-const LAST_ENVIRONMENT: &str = "/* avocado_systems.last_environment */ select coalesce(max(number), 0) from avocado_environment \
-     where suite_id = $1";
-const ENVIRONMENT: &str = "/* avocado_systems.environment */ select d.number, d.name, d.version, d.release, d.arch \
-     from avocado_environment e join avocado_distro d on d.suite_id = e.suite_id and d.number = e.distro \
-     where e.suite_id = $1 and d.suite_id = $1 and e.number = $2";
-const INSERT_ENVIRONMENT: &str = "/* avocado_systems.insert_environment */ insert into avocado_environment (suite_id, number, distro) values ($1, $2, $3)";
-const UPDATE_ENVIRONMENT: &str = "/* avocado_systems.update_environment */ update avocado_environment set distro = $3 where suite_id = $1 and number = $2";
-const REMOVE_ENVIRONMENT: &str = "/* avocado_systems.remove_environment */ delete from avocado_environment where suite_id = $1 and number = $2";
+const OF_DISTRO: &str = "/* avocado_systems.of_distro */ select number from avocado_environment where suite_id = $1 and distro = $2 limit 1";
 
 /// A Linux distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,121 +81,49 @@ pub struct Distro {
     pub arch: String,
 }
 
+/// A test environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Number of its distribution.
+    number: i64,
+    /// Its distribution.
+    pub distro: Distro,
+}
+
+impl Environment {
+    /// An environment with that distribution, if there is one with all of its values.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn of(db: &mut Db<'_>, suite: SuiteId, distro: Distro) -> Result<Option<Self>, StorageError> {
+        Ok(DISTROS.same(db, suite, &distro)?.map(|number| Self { number, distro }))
+    }
+}
+
 /// Fills the tables of a new suite.
 pub(super) fn seed(db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
     db.execute(INSERT_DISTRO, values![suite.get(), 1_i64, UNKNOWN, "0", "0", UNKNOWN])?;
     Ok(())
 }
 
-/// A page of the distributions, by number.
-///
-/// # Errors
-/// The database fails.
-pub fn distros(db: &mut Db<'_>, suite: SuiteId, page: Page) -> Result<Listed<Distro>, StorageError> {
-    let total = db.get(COUNT_DISTROS, values![suite.get()], |row| row.get(0))?;
-    let items = db.query(DISTROS, values![suite.get(), page.limit, page.offset], read)?;
-    Ok(Listed { items, total })
-}
-
-/// The distribution of that number.
-///
-/// # Errors
-/// The database fails.
-pub fn distro(db: &mut Db<'_>, suite: SuiteId, number: i64) -> Result<Option<Distro>, StorageError> {
-    db.find(DISTRO, values![suite.get(), number], read)
-}
-
-/// Adds a distribution, or gives the one with that number these values; false if there is an equal one. Runs inside a
-/// transaction.
-///
-/// # Errors
-/// The database fails.
-pub fn put_distro(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    number: Option<i64>,
-    distro: &Distro,
-) -> Result<bool, StorageError> {
-    let _lock = Counter::lock(db, suite)?;
-    if same(db, suite, distro)?.is_some_and(|same| Some(same) != number) {
-        return Ok(false);
-    }
-    let (statement, number) = match number {
-        Some(number) => (UPDATE_DISTRO, number),
-        None => (INSERT_DISTRO, 1 + db.get(LAST_DISTRO, values![suite.get()], |row| row.get::<i64>(0))?),
-    };
+/// Keeps what an environment is as a machine. It stays when the environment goes: tests ran there.
+fn describe(db: &mut Db<'_>, suite: SuiteId, distro: &Distro) -> Result<(), StorageError> {
     let Distro { name, version, release, arch } = distro;
-    db.execute(statement, values![suite.get(), number, name, version, release, arch])?;
-    Ok(true)
-}
-
-/// Removes a distribution and its environments; false if it is not there. Runs inside a transaction.
-///
-/// # Errors
-/// The database fails.
-pub fn remove_distro(db: &mut Db<'_>, suite: SuiteId, number: i64) -> Result<bool, StorageError> {
-    let mut removed = 0;
-    for statement in REMOVE_DISTRO {
-        removed = db.execute(statement, values![suite.get(), number])?;
-    }
-    Ok(removed > 0)
-}
-
-/// A page of the distributions of all environments, by the numbers of these.
-///
-/// # Errors
-/// The database fails.
-pub fn environments(db: &mut Db<'_>, suite: SuiteId, page: Page) -> Result<Listed<Distro>, StorageError> {
-    let total = db.get(COUNT_ENVIRONMENTS, values![suite.get()], |row| row.get(0))?;
-    let items = db.query(ENVIRONMENTS, values![suite.get(), page.limit, page.offset], read)?;
-    Ok(Listed { items, total })
-}
-
-/// The distribution of the environment with that number.
-///
-/// # Errors
-/// The database fails.
-pub fn environment(db: &mut Db<'_>, suite: SuiteId, number: i64) -> Result<Option<Distro>, StorageError> {
-    db.find(ENVIRONMENT, values![suite.get(), number], read)
-}
-
-/// Adds an environment with that distribution, or gives it to the one with that number; false if there is no such
-/// distribution. Runs inside a transaction.
-///
-/// # Errors
-/// The database fails.
-pub fn put_environment(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    number: Option<i64>,
-    distro: &Distro,
-) -> Result<bool, StorageError> {
-    let _lock = Counter::lock(db, suite)?;
-    let Some(distro) = same(db, suite, distro)? else { return Ok(false) };
-    let (statement, number) = match number {
-        Some(number) => (UPDATE_ENVIRONMENT, number),
-        None => {
-            (INSERT_ENVIRONMENT, 1 + db.get(LAST_ENVIRONMENT, values![suite.get()], |row| row.get::<i64>(0))?)
-        }
+    let machine = Machine {
+        key: [name.as_str(), version, release, arch].join("/"),
+        system: Some(format!("{name} {version} {release}").trim_end().to_owned()),
+        machine_type: Some(arch.clone()),
+        ..Machine::default()
     };
-    db.execute(statement, values![suite.get(), number, distro])?;
-    Ok(true)
+    machines::put(db, suite, Protocol::Avocado, &machine)?;
+    Ok(())
 }
 
-/// Removes an environment; false if it is not there.
-///
-/// # Errors
-/// The database fails.
-pub fn remove_environment(db: &mut Db<'_>, suite: SuiteId, number: i64) -> Result<bool, StorageError> {
-    Ok(db.execute(REMOVE_ENVIRONMENT, values![suite.get(), number])? > 0)
-}
-
-/// The number of the distribution with these values.
-fn same(db: &mut Db<'_>, suite: SuiteId, distro: &Distro) -> Result<Option<i64>, StorageError> {
-    let Distro { name, version, release, arch } = distro;
-    db.find(SAME_DISTRO, values![suite.get(), name, version, release, arch], |row| row.get(0))
-}
-
-fn read(row: &Row<'_>) -> Result<Distro, StorageError> {
-    Ok(Distro { name: row.get(1)?, version: row.get(2)?, release: row.get(3)?, arch: row.get(4)? })
+fn distro_from(row: &Row<'_>, first: usize) -> Result<Distro, StorageError> {
+    Ok(Distro {
+        name: row.get(first)?,
+        version: row.get(first + 1)?,
+        release: row.get(first + 2)?,
+        arch: row.get(first + 3)?,
+    })
 }

@@ -5,20 +5,23 @@ use super::counter::Counter;
 use super::jobs::{self, Job};
 use crate::db::Db;
 use crate::error::{StorageError, member};
-use crate::page::{Listed, Page};
+use crate::page::{Listed, Page, Side};
 use crate::value::{Row, values};
 use casebook_model::avocado::TestStatus;
 use casebook_model::id::SuiteId;
 use casebook_model::key::{Key, key_of};
 use std::cmp::Ordering;
 
-const ALL: &str = "/* avocado_tests.all */ select test_no, tag, status from avocado_test \
+pub(crate) const ALL: &str = "/* avocado_tests.all */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 order by test_no";
-const PAGE: &str = "/* avocado_tests.page */ select test_no, tag, status from avocado_test \
+pub(crate) const PAGE: &str = "/* avocado_tests.page */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 order by test_no limit $3 offset $4";
-const FIND: &str = "/* avocado_tests.find */ select test_no, tag, status from avocado_test \
+pub(crate) const PAGE_FROM_END: &str = "/* avocado_tests.page_from_end */ select test_no, tag, status from avocado_test \
+     where suite_id = $1 and job_no = $2 order by test_no desc limit $3 \
+     offset (select case when tests > $4 then tests - $4 else 0 end from avocado_job where suite_id = $1 and job_no = $2)";
+pub(crate) const FIND: &str = "/* avocado_tests.find */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 and test_no = $3";
-const BY_TAG: &str = "/* avocado_tests.by_tag */ select test_no, tag, status from avocado_test \
+pub(crate) const BY_TAG: &str = "/* avocado_tests.by_tag */ select test_no, tag, status from avocado_test \
      where suite_id = $1 and job_no = $2 and tag_key = $3";
 const REMOVE: &[&str] = &[
     "/* avocado_tests.remove_data */ delete from avocado_datum where suite_id = $1 and job_no = $2 and test_no = $3",
@@ -69,8 +72,14 @@ pub fn list(
 ) -> Result<Listed<Test>, StorageError> {
     let total = job.tests();
     if order.is_empty() {
-        let items = db.query(PAGE, values![suite.get(), job.no, page.limit, page.offset], read)?;
-        return Ok(Listed { items, total });
+        let items = page.by_nearer_end(total, |limit, side| {
+            let (statement, place) = match side {
+                Side::Start { offset } => (PAGE, offset),
+                Side::End { to } => (PAGE_FROM_END, to),
+            };
+            db.query(statement, values![suite.get(), job.no, limit, place], read)
+        });
+        return Ok(Listed { items: items?, total });
     }
     let mut tests = all(db, suite, job.no)?;
     // Stable: equal ones stay in order of arrival.

@@ -4,6 +4,8 @@
 use crate::builder::{Fixture, NOON};
 use casebook_model::execution::Outcome;
 use casebook_model::time::DAY_US;
+use casebook_storage::avocado::jobs::JobAttributes;
+use casebook_storage::avocado::records::{self, Batch, NewJob, Of, Record};
 use casebook_storage::hot_reads;
 use casebook_testkit::{Engine, TestDatabase, both_engines};
 use std::fmt::Write as _;
@@ -22,6 +24,11 @@ const TABLES: &[&str] = &[
     "rollup",
     "test",
     "test_spelling",
+    "machine",
+    "avocado_job",
+    "avocado_test",
+    "avocado_activity",
+    "avocado_datum",
 ];
 
 fn hot_reads_keep_their_plans(database: &TestDatabase) {
@@ -73,6 +80,24 @@ fn fill(fixture: &Fixture) {
         }
         fixture.record(&[upload.build()]);
     }
+    for n in 0..150 {
+        fixture.store.write(|db| records::take_in(db, fixture.suite, &[&job(n)])).unwrap()[0].unwrap();
+    }
+}
+
+/// A job of 50 tests, each with an activity and something kept with it.
+fn job(n: i64) -> Batch {
+    let attributes =
+        JobAttributes { description: None, status: None, elapsed_seconds: 0.0, timeout: 0, priority: None };
+    let at = NOON.plus(n);
+    let mut all = vec![Record::Job(NewJob { unique_ident: None, attributes, created_at: at })];
+    for test in 0..50 {
+        let of = || Of::Tag(format!("t{test}"));
+        all.push(Record::Activity { of: of(), activity: "STARTED".to_owned(), at, status: None });
+        let (category, name) = ("result".to_owned(), "logdir".to_owned());
+        all.push(Record::Datum { of: of(), category, name, value: None });
+    }
+    Batch { job: format!("j{n}"), records: all, repeatable: false }
 }
 
 fn plans(fixture: &Fixture) -> String {
