@@ -4,7 +4,6 @@
 
 mod execution;
 mod failure;
-mod measurement;
 mod page;
 mod policy;
 mod problem;
@@ -15,7 +14,6 @@ mod webhook;
 
 pub use execution::{Execution, Resources};
 pub use failure::{Failure, Judgement};
-pub use measurement::Measurement;
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;

@@ -7,7 +7,7 @@ mod failures;
 mod marks;
 mod openapi;
 mod policy;
-mod resources;
+mod scope;
 mod shifts;
 mod tests;
 mod uploads;
@@ -42,7 +42,6 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Read, Method::GET, format!("{suite}/tests"), get(tests::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/executions"), get(executions::list))
-        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/baselines"), get(shifts::find))
         .with(Needs::Read, Method::GET, format!("{suite}/shifts"), get(shifts::list))
         .with(Needs::Write, Method::POST, format!("{suite}/tests/{{test}}/marks"), post(marks::create))

@@ -278,11 +278,17 @@ fn a_metric_belongs_to_the_test_that_reports_name(database: &TestDatabase) {
     let found = server.get(path).token(&token).send().expect(200).json();
     let test =
         found.as_array().unwrap().iter().find(|test| test["name"] == "test_add[1-x]").unwrap()["id"].clone();
-    let path = format!("/api/casebook/v1/suites/acme/cart/tests/{}/resources", test.as_str().unwrap());
+    let path = format!("/api/casebook/v1/suites/acme/cart/tests/{}/executions", test.as_str().unwrap());
     let taken = server.get(&path).token(&token).send().expect(200).json()["items"].clone();
-    let told = json!([taken[0]["run_key"], taken[0]["wall_seconds"], taken[0]["memory_mib"], taken[1]]);
     let sent = &expected()["metrics"][0];
-    assert_eq!(told, json!([sent["session_h"], sent["total_time"], sent["mem_usage"], null]));
+    let is_sent = |execution: &&Value| execution["run_key"] == sent["session_h"];
+    let (measured, reported): (Vec<&Value>, Vec<&Value>) =
+        taken.as_array().unwrap().iter().partition(is_sent);
+    let resources = &measured[0]["resources"];
+    let told = json!([measured.len(), resources["wall_seconds"], resources["memory_mib"]]);
+    assert_eq!(told, json!([1, sent["total_time"], sent["mem_usage"]]));
+    // The report's own execution took nothing that anybody measured.
+    assert_eq!((reported.len(), &reported[0]["resources"]), (1, &Value::Null));
     // Of two candidates neither is meant, and another module is another module.
     send(&[("item", "test_two"), ("item_variant", "test_two")]);
     assert_eq!(tests().len(), 4);

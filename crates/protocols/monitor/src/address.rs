@@ -300,9 +300,8 @@ fn builds(rest: &[&str]) -> Option<Level> {
 
 /// `PIPELINE/builds/BUILD`.
 fn pipeline_and_build(within: &[&str]) -> Option<(String, String)> {
-    let at = within.iter().rposition(|word| *word == "builds")?;
-    let (pipeline, build) = (&within[..at], &within[at + 1..]);
-    (!pipeline.is_empty() && !build.is_empty()).then(|| (pipeline.join("/"), build.join("/")))
+    let at = (1..within.len().checked_sub(1)?).rfind(|at| within[*at] == "builds")?;
+    Some((within[..at].join("/"), within[at + 1..].join("/")))
 }
 
 /// Rows of a head or tail when none are named, and at most.

@@ -19,7 +19,7 @@ fn session(key: &str, run_date: &str) -> Record {
 fn metric(session: &str, variant: &str, total: f64) -> Record {
     let words = [session, "context", "item", variant, "function", "", "path", "location"].map(str::to_owned);
     let metric = Metric { words, started: "then".to_owned(), values: [total, 0.0, 0.0, 0.0, 0.0] };
-    Record::Monitor(monitor::Record::Metric(Box::new(NewMetric::new(metric))))
+    Record::Monitor(monitor::Record::Metric(Box::new(NewMetric::new(metric, None))))
 }
 
 fn upload(fixture: &Fixture, session: &str, records: Vec<Record>) -> NewUpload {
