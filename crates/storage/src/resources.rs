@@ -10,7 +10,7 @@ use casebook_model::resources::Resources;
 use casebook_model::time::Timestamp;
 use std::collections::HashMap;
 
-// The runs are named by number: with a subquery PostgreSQL was seen to read all measurements of the suite.
+// The runs are looked up once more: without that PostgreSQL was seen to read all executions of the suite.
 pub(crate) const MEASURED: &str = "/* resources.measured */ select execution.run_id, execution.attempt, execution.outcome, \
      execution.flags, execution.duration_us, execution.offset_ms, upload.at, taken.attempt, taken.wall_seconds, \
      taken.user_seconds, taken.system_seconds, taken.cpu_share, taken.memory_mib \
@@ -18,7 +18,8 @@ pub(crate) const MEASURED: &str = "/* resources.measured */ select execution.run
      join upload on upload.suite_id = execution.suite_id and upload.upload_id = execution.upload_id \
      left join execution_resources taken on taken.suite_id = execution.suite_id and taken.run_id = execution.run_id \
        and taken.test_id = execution.test_id and taken.attempt = execution.attempt \
-     where execution.suite_id = $1 and execution.test_id = $2 and execution.run_id = any($3)";
+     where execution.suite_id = $1 and execution.test_id = $2 and execution.run_id in \
+     (select run_id from run where suite_id = $1 and run_id = any($3))";
 const RUNS: &str = "/* resources.runs */ select run_id, key, number, commit_sha from run \
      where suite_id = $1 and run_id = any($2) order by started_at desc, run_id desc";
 
