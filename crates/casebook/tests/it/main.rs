@@ -34,6 +34,7 @@ mod dispositions;
 mod durability;
 mod health;
 mod import;
+mod import_reports;
 mod javascript_collector;
 mod javascript_runners;
 mod junit_rules;

@@ -5,7 +5,12 @@ use crate::setup::{program, start};
 use casebook_testkit::{TestDatabase, TestServer, both_engines};
 use serde_json::json;
 
-both_engines!(names_with_slashes_and_other_addresses, pages_from_both_ends, methods_and_descriptions,);
+both_engines!(
+    names_with_slashes_and_other_addresses,
+    pages_from_both_ends,
+    the_size_of_a_page_comes_from_the_originals_variable,
+    methods_and_descriptions,
+);
 
 fn names_with_slashes_and_other_addresses(database: &TestDatabase) {
     let server = start(database);
@@ -165,4 +170,30 @@ fn methods_and_descriptions(database: &TestDatabase) {
     assert!(front.header("content-type").is_some_and(|form| form.starts_with("text/html")));
     // A client glues our links to its base address.
     assert_eq!(monitor.count("/api/v1/metrics/count"), 15);
+}
+
+fn the_size_of_a_page_comes_from_the_originals_variable(database: &TestDatabase) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    for (value, arguments, pages) in [
+        ("4", &[][..], 4),
+        // What is said on the command line wins; what is no size says nothing.
+        ("4", &["--monitor-page-size", "2"], 8),
+        ("none", &[], 1),
+        ("0", &[], 1),
+    ] {
+        let script = folder.path().join("casebook");
+        let text = format!(
+            "#!/bin/sh\nMONITOR_SERVER_PAGINATION_COUNT={value} exec {} \"$@\"\n",
+            program().display()
+        );
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let server = TestServer::start_with(&script, database, arguments);
+        let monitor = Monitor::new(&server);
+        if monitor.get("/metrics/").status == 204 {
+            monitor.record();
+        }
+        assert_eq!(monitor.get("/metrics/").expect(200).json()["total_page"], pages, "{value} {arguments:?}");
+    }
 }

@@ -25,10 +25,15 @@ impl<'s> Monitor<'s> {
     /// One into which the recorded calls went.
     pub(crate) fn recorded(server: &'s TestServer) -> Self {
         let monitor = Self::new(server);
-        for call in calls().iter().filter(|call| call.method == "POST") {
-            let _ = monitor.send(&call.path, &call.body).expect(201);
-        }
+        monitor.record();
         monitor
+    }
+
+    /// Sends the recorded calls.
+    pub(crate) fn record(&self) {
+        for call in calls().iter().filter(|call| call.method == "POST") {
+            let _ = self.send(&call.path, &call.body).expect(201);
+        }
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {
