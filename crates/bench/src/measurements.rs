@@ -57,19 +57,19 @@ fn session(number: usize) -> Session {
     }
 }
 
-/// One of many sessions of which no metric came.
-fn small_session(number: usize) -> Session {
-    let tags = [
-        ("pipeline_branch", format!("small-{}", number % 50)),
-        ("pipeline_build_no", (number / 200).to_string()),
-        ("numpy", format!("1.{}", number % 8)),
-    ];
-    Session {
-        key: format!("{:032x}", u128::MAX - number as u128),
-        run_date: "2026-01-01T00:00:00".to_owned(),
-        scm_ref: Some(format!("f{number:039x}")),
-        tags: tags.map(|(name, value)| (name.to_owned(), Some(value))).into(),
-    }
+/// The body of one of many sessions of which no metric came.
+fn small_session(number: usize) -> String {
+    json!({
+        "session_h": format!("{:032x}", u128::MAX - number as u128),
+        "run_date": "2026-01-01T00:00:00",
+        "scm_ref": format!("f{number:039x}"),
+        "description": {
+            "pipeline_branch": format!("small-{}", number % 50),
+            "pipeline_build_no": (number / 200).to_string(),
+            "numpy": format!("1.{}", number % 8),
+        },
+    })
+    .to_string()
 }
 
 fn body(number: usize) -> Vec<u8> {
@@ -126,9 +126,11 @@ pub(crate) fn answers(setting: &Setting, count: usize) -> Result<(), Failure> {
         serving.block_on(intake.metrics((first..count.min(first + 5_000)).map(metric).collect()))?;
     }
     let rate = count as f64 / started.elapsed().as_secs_f64();
-    for number in 0..MORE_SESSIONS {
-        serving.block_on(intake.session(small_session(number)))?;
-    }
+    let bodies: Vec<String> = (0..MORE_SESSIONS).map(small_session).collect();
+    let send = |_, index: usize, connection: &mut Connection| {
+        connection.post_json("/api/v1/sessions/", bodies[index].as_bytes(), " 201 ")
+    };
+    in_parallel(64, MORE_SESSIONS, send, serving.address, &setting.token)?;
     println!("metrics in process, one each   {rate:>10.0} metrics/s");
     println!("space, everything counted      {:>10.1} bytes/metric", setting.bytes()? / count as f64);
     let pages = count / 500;

@@ -68,6 +68,15 @@ fn names_with_slashes_and_other_addresses(database: &TestDatabase) {
     let path = "/resources/memory/pipelines/feature/x/builds/b/1/head/metrics";
     assert_eq!(monitor.get(path).expect(200).json()["metrics"], json!([metric]));
 
+    // Names that are words of the addresses.
+    for field in ["component", "item", "item_variant"] {
+        metric[field] = json!("items");
+    }
+    let _ = monitor.post("/metrics", &metric).expect(201);
+    for path in ["/components/items/items/items/metrics", "/components/items/variants/items/metrics"] {
+        assert_eq!(monitor.get(path).expect(200).json()["metrics"], json!([metric]), "{path}");
+    }
+
     // Names that are hard to write, as they are and back.
     for name in ["[ ]", ":,% +&=?#;'\"\\{}<>@$~|^*", "\t", "é — 😀", "100%25", "a//b"] {
         let mut metric = metric.clone();

@@ -254,9 +254,15 @@ fn components(rest: &[&str]) -> Option<Address> {
         [component @ .., "pipelines"] => {
             return Some(Address::Pipelines(Some(component.join("/")), Level::Pipelines));
         }
+        // Also of a component that is called as one of these words.
+        [component, "items", item, "metrics"] => return Some(in_one(component, MetricWord::Item, item)),
+        [component, "variants", item, "metrics"] => {
+            return Some(in_one(component, MetricWord::Variant, item));
+        }
         _ => {}
     }
-    // The first of these words that has a name behind it; the name before it may be left out with items and variants.
+    // With raw slashes in names: the first of these words that has a name behind it; the name before it may be left out with
+    // items and variants.
     for (at, word) in rest.iter().enumerate() {
         let (component, behind) = (rest[..at].join("/"), &rest[at + 1..]);
         let selected = match *word {
@@ -279,11 +285,13 @@ fn components(rest: &[&str]) -> Option<Address> {
 
 fn in_component(behind: &[&str], component: String, word: MetricWord) -> Option<Address> {
     match behind {
-        [name @ .., "metrics"] if !name.is_empty() => {
-            Some(Address::MetricsOf(Selection::InComponent(component, word, name.join("/"))))
-        }
+        [name @ .., "metrics"] if !name.is_empty() => Some(in_one(&component, word, &name.join("/"))),
         _ => None,
     }
+}
+
+fn in_one(component: &str, word: MetricWord, name: &str) -> Address {
+    Address::MetricsOf(Selection::InComponent(component.to_owned(), word, name.to_owned()))
 }
 
 /// `PIPELINE/builds` and `PIPELINE/builds/BUILD/sessions`.
