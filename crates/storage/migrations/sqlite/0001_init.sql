@@ -311,7 +311,6 @@ create table upload (
     commit_sha text,
     job text,
     shard text,
-    machine_id integer,
     collector text,
     tags text,
     accepted integer not null,

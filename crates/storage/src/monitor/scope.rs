@@ -11,11 +11,11 @@ use casebook_model::run::Protocol;
 use std::collections::BTreeSet;
 
 const SESSIONS: &str = "/* monitor.session_texts_of_component */ select w.word from monitor_component_session c \
-     join monitor_word w on w.suite_id = c.suite_id and w.word_id = c.session_word \
-     where c.suite_id = $1 and c.component_word = $2";
+     cross join monitor_word w \
+     where c.suite_id = $1 and c.component_word = $2 and w.suite_id = c.suite_id and w.word_id = c.session_word";
 pub(crate) const TESTS: &str = "/* monitor.tests_of_component */ select s.test_id from monitor_component_spelling c \
-     join test_spelling s on s.suite_id = c.suite_id and s.spelling_key = c.spelling_key \
-     where c.suite_id = $1 and c.component_word = $2";
+     cross join test_spelling s \
+     where c.suite_id = $1 and c.component_word = $2 and s.suite_id = c.suite_id and s.spelling_key = c.spelling_key";
 pub(crate) const TESTS_OF_RUNS: &str = "/* monitor.tests_of_runs */ select distinct test_id from execution where suite_id = $1 and run_id = any($2)";
 
 /// What is left of a suite when only some of its metrics count; everything that is said must hold.

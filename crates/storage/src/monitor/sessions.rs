@@ -12,8 +12,8 @@ use casebook_model::measurement::{MetricWord, Session};
 use std::collections::HashSet;
 
 const COUNT: &str = "/* monitor.count_sessions */ select sessions from suite_counter where suite_id = $1";
-const LIST: &str = "/* monitor.sessions */ select key, run_date, scm_ref, tags from monitor_session where suite_id = $1 \
-     order by session_no limit $2 offset $3";
+const LIST: &str = "/* monitor.sessions */ select key, run_date, scm_ref, tags from monitor_session \
+     where suite_id = $1 and session_no > $2 and session_no <= $3 order by session_no";
 const BY_NUMBERS: &str = "/* monitor.sessions_by_number */ select key, run_date, scm_ref, tags from monitor_session \
      where suite_id = $1 and session_no = any($2) order by session_no";
 const BY_PREFIX: &str = "/* monitor.sessions_by_prefix */ select session_no, key, scm_ref, tags \
@@ -31,9 +31,11 @@ pub(crate) const BUILDS: &str = "/* monitor.builds */ select build_word, min(ses
      where suite_id = $1 and pipeline_word = $2 and build_word is not null group by build_word order by 2";
 const KEYS_OF_BUILD: &str = "/* monitor.session_keys_of_build */ select key from monitor_session /*+ session_by_pipeline */ \
      where suite_id = $1 and pipeline_word = $2 and build_word = $3 order by session_no";
+// SQLite keeps the order of a cross join: it was seen to go through all sessions.
 pub(crate) const OF_COMPONENT: &str = "/* monitor.sessions_of_component */ select s.key, s.pipeline_word, s.build_word \
-     from monitor_component_session c join monitor_session s on s.suite_id = c.suite_id and s.session_word = c.session_word \
-     where c.suite_id = $1 and c.component_word = $2 order by c.first_metric";
+     from monitor_component_session c cross join monitor_session s \
+     where c.suite_id = $1 and c.component_word = $2 and s.suite_id = c.suite_id and s.session_word = c.session_word \
+     order by c.first_metric";
 
 /// Which sessions; everything that is said must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,7 +102,8 @@ pub fn page(
         Place::Rows { page, pages, rows } => (page, pages, rows),
     };
     let items = match numbers {
-        None => db.query(LIST, values![suite.get(), rows.end - rows.start, rows.start], read)?,
+        // Numbered without gaps.
+        None => db.query(LIST, values![suite.get(), rows.start, rows.end], read)?,
         Some(numbers) => {
             let numbers = &numbers[rows.start as usize..rows.end as usize];
             db.query(BY_NUMBERS, &[suite.get().into(), Value::Ints(numbers)], read)?
@@ -249,7 +252,7 @@ fn of_all(
 ) -> Result<Vec<String>, StorageError> {
     match (level, wanted) {
         (Level::Pipelines, _) => {
-            let found = words::of_kind(db, suite, Kind::Pipeline, |_| true)?;
+            let found = words::few_of_kind(db, suite, Kind::Pipeline, |_| true)?;
             Ok(found.into_iter().map(|(_, name)| name).collect())
         }
         (Level::Builds(_), (Some(pipeline), _)) => {
@@ -274,6 +277,6 @@ fn names(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<String>, 
 /// # Errors
 /// The database fails.
 pub fn components(db: &mut Db<'_>, suite: SuiteId, prefix: &str) -> Result<Vec<String>, StorageError> {
-    let found = words::of_kind(db, suite, MetricWord::Component, |name| begins(name, prefix))?;
+    let found = words::few_of_kind(db, suite, MetricWord::Component, |name| begins(name, prefix))?;
     Ok(found.into_iter().map(|(_, name)| name).collect())
 }

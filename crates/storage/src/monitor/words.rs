@@ -14,6 +14,8 @@ use std::collections::{HashMap, HashSet};
 const SINCE: &str = "/* monitor.words_since */ select word_id, kind, word_key from monitor_word where suite_id = $1 and word_id > $2";
 const FIND: &str = "/* monitor.find_word */ select word_id from monitor_word where suite_id = $1 and kind = $2 and word_key = $3";
 const OF_KIND: &str = "/* monitor.words_of_kind */ select word_id, word from monitor_word where suite_id = $1 and kind = $2 order by word_id";
+const FEW_OF_KIND: &str = "/* monitor.few_words_of_kind */ select word_id, word from monitor_word /*+ word_by_key */ \
+     where suite_id = $1 and kind = $2 order by word_id";
 const BY_IDS: &str =
     "/* monitor.words */ select word_id, word from monitor_word where suite_id = $1 and word_id = any($2)";
 const PUT: Insert =
@@ -131,15 +133,35 @@ pub(super) fn find(
     db.find(FIND, values![suite.get(), kind.into().code(), &word_key(text)], |row| row.get(0))
 }
 
-/// The words of a kind that `admit` takes, in the order in which they came first.
+/// The words of a kind that `admit` takes, in the order in which they came first. Reads all words of the suite one after another.
 pub(super) fn of_kind(
     db: &mut Db<'_>,
     suite: SuiteId,
     kind: impl Into<Kind>,
     admit: impl Fn(&str) -> bool,
 ) -> Result<Vec<(i64, String)>, StorageError> {
+    read_kind(db, OF_KIND, suite, kind.into(), admit)
+}
+
+/// The same of a kind that has few words: reads only those.
+pub(super) fn few_of_kind(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    kind: impl Into<Kind>,
+    admit: impl Fn(&str) -> bool,
+) -> Result<Vec<(i64, String)>, StorageError> {
+    read_kind(db, FEW_OF_KIND, suite, kind.into(), admit)
+}
+
+fn read_kind(
+    db: &mut Db<'_>,
+    statement: &'static str,
+    suite: SuiteId,
+    kind: Kind,
+    admit: impl Fn(&str) -> bool,
+) -> Result<Vec<(i64, String)>, StorageError> {
     let mut found = Vec::new();
-    db.each(OF_KIND, values![suite.get(), kind.into().code()], |row| {
+    db.each(statement, values![suite.get(), kind.code()], |row| {
         let text: String = row.get(1)?;
         if admit(&text) {
             found.push((row.get(0)?, text));
