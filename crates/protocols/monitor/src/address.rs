@@ -266,8 +266,8 @@ fn components(rest: &[&str]) -> Option<Address> {
     for (at, word) in rest.iter().enumerate() {
         let (component, behind) = (rest[..at].join("/"), &rest[at + 1..]);
         let selected = match *word {
-            "items" => in_component(behind, component, MetricWord::Item),
-            "variants" => in_component(behind, component, MetricWord::Variant),
+            "items" => in_component(behind, &component, MetricWord::Item),
+            "variants" => in_component(behind, &component, MetricWord::Variant),
             "pipelines" if at > 0 => builds(behind).map(|level| Address::Pipelines(Some(component), level)),
             _ => None,
         };
@@ -283,9 +283,9 @@ fn components(rest: &[&str]) -> Option<Address> {
     }
 }
 
-fn in_component(behind: &[&str], component: String, word: MetricWord) -> Option<Address> {
+fn in_component(behind: &[&str], component: &str, word: MetricWord) -> Option<Address> {
     match behind {
-        [name @ .., "metrics"] if !name.is_empty() => Some(in_one(&component, word, &name.join("/"))),
+        [name @ .., "metrics"] if !name.is_empty() => Some(in_one(component, word, &name.join("/"))),
         _ => None,
     }
 }
