@@ -10,6 +10,12 @@ pub struct Execution {
     pub id: String,
     /// Id of the run.
     pub run_id: String,
+    /// Key of the run: of pytest-monitor's, the session.
+    pub run_key: String,
+    /// Number of the run's build, if known.
+    pub number: Option<String>,
+    /// Commit of the run, if known.
+    pub commit_sha: Option<String>,
     /// Which attempt in its run, from 1.
     pub attempt: i64,
     /// `passed`, `failed`, `error`, `skipped` or `unknown`.
@@ -35,6 +41,6 @@ pub struct Resources {
     pub system_seconds: Option<f64>,
     /// Both over wall seconds; 1 is one processor.
     pub cpu_share: Option<f64>,
-    /// Peak memory in MiB.
+    /// Peak memory in MiB; of pytest-monitor's metrics, what the process had reached above its beginning.
     pub memory_mib: Option<f64>,
 }

@@ -5,7 +5,6 @@
 mod execution;
 mod failure;
 mod machine;
-mod measurement;
 mod page;
 mod policy;
 mod problem;
@@ -17,7 +16,6 @@ mod webhook;
 pub use execution::{Execution, Resources};
 pub use failure::{Failure, Judgement};
 pub use machine::Machine;
-pub use measurement::Measurement;
 pub use page::Page;
 pub use policy::{Mark, NewTests, Policy, PolicyLimits, PolicySuite, SetPolicy, TestPolicy, UploadForm};
 pub use problem::ProblemDocument;

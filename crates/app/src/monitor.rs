@@ -241,8 +241,14 @@ fn upload(
     now: Timestamp,
 ) -> NewUpload {
     let mut variants = Vec::new();
-    let results = metrics.iter().filter_map(|metric| derived(metric, at, now, &mut variants)).collect();
-    let record = |metric| Record::Monitor(stored::Record::Metric(Box::new(NewMetric::new(metric))));
+    let (mut results, mut records) =
+        (Vec::with_capacity(metrics.len()), Vec::with_capacity(metrics.len() + 1));
+    for metric in metrics {
+        let result = derived(&metric, at, now, &mut variants);
+        let spelling = result.as_ref().map(|result| result.spelling_key);
+        records.push(Record::Monitor(stored::Record::Metric(Box::new(NewMetric::new(metric, spelling)))));
+        results.extend(result);
+    }
     NewUpload {
         suite: suite.id,
         protocol: Protocol::Monitor,
@@ -259,7 +265,7 @@ fn upload(
         tags: Tags::default(),
         variants,
         results,
-        records: metrics.into_iter().map(record).collect(),
+        records,
         repaired: 0,
         rejected: 0,
         problems: Vec::new(),

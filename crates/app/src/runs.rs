@@ -6,10 +6,9 @@ use casebook_model::public_id::Subject;
 use casebook_model::run::{Protocol, Run};
 use casebook_storage::page::{Listed, Page};
 use casebook_storage::tests::{self, ShownTest};
-use casebook_storage::{StorageError, executions, failures, runs};
+use casebook_storage::{StorageError, failures, runs};
 use std::collections::HashMap;
 
-pub use casebook_storage::executions::MeasuredExecution;
 pub use casebook_storage::failures::FailedExecution;
 
 impl App {
@@ -47,19 +46,6 @@ impl App {
             }
             _ => Ok(None),
         }
-    }
-
-    /// The executions of a test in the newest `runs` runs of its suite, the latest run first, with what they took.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn measured_executions(
-        &self,
-        suite: SuiteId,
-        test: TestId,
-        runs: i64,
-    ) -> Result<Vec<MeasuredExecution>, StorageError> {
-        self.read(move |db| executions::measured(db, suite, test, runs)).await
     }
 
     /// The failing executions of a run by test and attempt, retries included, with the tests as `protocol` shows them.

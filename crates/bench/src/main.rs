@@ -5,6 +5,7 @@
 mod answers;
 mod avocado;
 mod fixture;
+mod follower;
 mod http;
 mod ingest;
 mod measurements;
@@ -47,7 +48,10 @@ struct Arguments {
     /// Measure pytest-monitor alone, with so many metrics for reading
     #[arg(long, value_name = "METRICS")]
     monitor: Option<usize>,
-    /// Single-result requests
+    /// Measure ingest with and without following what tests take
+    #[arg(long)]
+    follower: bool,
+    /// Single-result requests; 0 leaves them out beside --monitor
     #[arg(long, default_value_t = 40_000)]
     singles: usize,
 }
@@ -84,10 +88,15 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
         "== {engine:?}: {} uploads of 5,000 results, {tests} tests, {runs} runs, durable",
         shape.uploads
     );
+    if arguments.follower {
+        return follower::measure(engine, shape);
+    }
     if let Some(metrics) = arguments.monitor {
-        measurements::singles(&Setting::new(engine)?, arguments.singles)?;
-        let results = http::singles(&Setting::new(engine)?, arguments.singles)?;
-        println!("  single results beside that   {results:>10.0} requests/s");
+        if arguments.singles > 0 {
+            measurements::singles(&Setting::new(engine)?, arguments.singles)?;
+            let results = http::singles(&Setting::new(engine)?, arguments.singles)?;
+            println!("  single results beside that   {results:>10.0} requests/s");
+        }
         return measurements::answers(&Setting::new(engine)?, metrics);
     }
     if arguments.memory {

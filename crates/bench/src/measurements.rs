@@ -15,6 +15,9 @@ const TOGETHER: usize = 4;
 /// Metrics of one session.
 const OF_SESSION: usize = 4_808;
 
+/// Sessions beside those with metrics.
+const MORE_SESSIONS: usize = 20_000;
+
 /// Requests for each kind of answer.
 const ASKED: usize = 300;
 
@@ -52,6 +55,21 @@ fn session(number: usize) -> Session {
         scm_ref: Some(format!("{:x}{number:07x}", number % 16)),
         tags: tags.map(|(name, value)| (name.to_owned(), Some(value.to_string()))).into(),
     }
+}
+
+/// The body of one of many sessions of which no metric came.
+fn small_session(number: usize) -> String {
+    json!({
+        "session_h": format!("{:032x}", u128::MAX - number as u128),
+        "run_date": "2026-01-01T00:00:00",
+        "scm_ref": format!("f{number:039x}"),
+        "description": {
+            "pipeline_branch": format!("small-{}", number % 50),
+            "pipeline_build_no": (number / 200).to_string(),
+            "numpy": format!("1.{}", number % 8),
+        },
+    })
+    .to_string()
 }
 
 fn body(number: usize) -> Vec<u8> {
@@ -108,6 +126,11 @@ pub(crate) fn answers(setting: &Setting, count: usize) -> Result<(), Failure> {
         serving.block_on(intake.metrics((first..count.min(first + 5_000)).map(metric).collect()))?;
     }
     let rate = count as f64 / started.elapsed().as_secs_f64();
+    let bodies: Vec<String> = (0..MORE_SESSIONS).map(small_session).collect();
+    let send = |_, index: usize, connection: &mut Connection| {
+        connection.post_json("/api/v1/sessions/", bodies[index].as_bytes(), " 201 ")
+    };
+    in_parallel(64, MORE_SESSIONS, send, serving.address, &setting.token)?;
     println!("metrics in process, one each   {rate:>10.0} metrics/s");
     println!("space, everything counted      {:>10.1} bytes/metric", setting.bytes()? / count as f64);
     let pages = count / 500;
@@ -131,6 +154,16 @@ pub(crate) fn answers(setting: &Setting, count: usize) -> Result<(), Failure> {
         ("count of a session", format!("/sessions/{key}/metrics/count")),
         ("count of a kind", "/filters/scope/function/metrics/count".to_owned()),
         ("sessions, first page", "/sessions/".to_owned()),
+        ("sessions, last page", "/sessions/?page=-1".to_owned()),
+        (
+            "sessions by a tag of 2,500, first page",
+            "/sessions/?with_tags=numpy&restrict_flags=1.3".to_owned(),
+        ),
+        ("sessions of a reference", format!("/filters/scm/f{:039x}/sessions", 7_777)),
+        ("metrics of a full reference", "/filters/scm/70000007/metrics".to_owned()),
+        ("pipelines", "/pipelines/".to_owned()),
+        ("builds of a pipeline of 400 sessions", "/pipelines/small-7/builds".to_owned()),
+        ("sessions of a build", "/pipelines/small-7/builds/7/sessions".to_owned()),
         ("a session by its identifier", format!("/sessions/{key}")),
         ("components", "/components/".to_owned()),
         ("builds of a component", "/components/dense/pipelines/1/builds".to_owned()),
@@ -143,9 +176,14 @@ pub(crate) fn answers(setting: &Setting, count: usize) -> Result<(), Failure> {
         ("pattern of 7,777 variants, page 1", "/variants/like/test_case_1/metrics".to_owned()),
         ("scm prefix, a sixteenth", "/filters/scm/7/metrics".to_owned()),
     ];
-    for (name, path) in paths {
+    let own = format!("/api/casebook/v1/suites/{}/{}", setting.suite.organization.slug, setting.suite.slug);
+    let own = [
+        ("own API: tests of the dense component", format!("{own}/tests?component=dense")),
+        ("own API: tests of a pipeline", format!("{own}/tests?pipeline=1")),
+    ];
+    let paths = paths.map(|(name, path)| (name, format!("/api/v1{path}")));
+    for (name, path) in paths.into_iter().chain(own) {
         let mut connection = Connection::open(serving.address, &setting.token)?;
-        let path = format!("/api/v1{path}");
         let mut times = Vec::with_capacity(ASKED);
         let mut length = 0;
         for _ in 0..ASKED {

@@ -8,7 +8,7 @@ mod machines;
 mod marks;
 mod openapi;
 mod policy;
-mod resources;
+mod scope;
 mod shifts;
 mod tests;
 mod uploads;
@@ -43,7 +43,6 @@ fn routes() -> Routes<Arc<App>> {
         .with(Needs::Read, Method::GET, format!("{suite}/tests"), get(tests::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}"), get(tests::find))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/executions"), get(executions::list))
-        .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/resources"), get(resources::list))
         .with(Needs::Read, Method::GET, format!("{suite}/tests/{{test}}/baselines"), get(shifts::find))
         .with(Needs::Read, Method::GET, format!("{suite}/shifts"), get(shifts::list))
         .with(Needs::Read, Method::GET, format!("{suite}/machines"), get(machines::list))

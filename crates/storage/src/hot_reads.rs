@@ -2,9 +2,10 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::avocado;
+use crate::monitor::{scope, sessions};
 use crate::value::Value;
 use crate::{
-    detector, executions, failures, ingest, machines, rollups, runs, selection, shifts, tests, tokens,
+    detector, executions, failures, ingest, machines, resources, rollups, runs, selection, shifts, tests, tokens,
     uploads,
 };
 
@@ -30,7 +31,7 @@ pub fn all() -> Vec<HotRead> {
         read(runs::OF_COMMIT, &[SUITE, Value::Text("c0"), Value::Int(16)]),
         read(runs::NEWEST_IDS, &[SUITE, Value::Int(400)]),
         read(executions::HISTORY, &[SUITE, Value::Int(7), Value::Int(400)]),
-        read(executions::MEASURED, &[SUITE, Value::Int(7), Value::Int(50)]),
+        read(resources::MEASURED, &[SUITE, Value::Int(7), FEW]),
         read(executions::OF_RUN, &[SUITE, Value::Int(7)]),
         read(selection::UPLOADS, &[SUITE, Value::Int(0), Value::Int(1)]),
         read(ingest::plan::PRIOR, &[SUITE, Value::Int(7), FEW]),
@@ -82,5 +83,12 @@ pub fn all() -> Vec<HotRead> {
         read(avocado::records::BY_TAGS, &[SUITE, Value::Int(7), Value::Keys(&[[0; 16]])]),
         read(avocado::records::BY_NUMBERS, &[SUITE, Value::Int(7), FEW]),
         read(machines::NEWEST, &[SUITE, Value::Int(1 << 30), Value::Int(50)]),
+        read(sessions::BY_SCM, &[SUITE, Value::Bytes(b"a"), Value::Bytes(b"b")]),
+        read(sessions::OF_PIPELINE, &[SUITE, Value::Int(7)]),
+        read(sessions::OF_BUILD, &[SUITE, Value::Int(7), Value::Int(8)]),
+        read(sessions::BUILDS, &[SUITE, Value::Int(7)]),
+        read(sessions::OF_COMPONENT, &[SUITE, Value::Int(7)]),
+        read(scope::TESTS, &[SUITE, Value::Int(7)]),
+        read(scope::TESTS_OF_RUNS, &[SUITE, FEW]),
     ]
 }

@@ -8,11 +8,13 @@ mod columns;
 mod lists;
 mod matching;
 mod names;
+mod numbers;
 mod paging;
 mod record;
 mod words;
 
 pub mod metrics;
+pub mod scope;
 pub mod sessions;
 
 pub use paging::{Paged, Wanted};
@@ -41,6 +43,8 @@ pub struct NewSession {
     session: Session,
     key: Key,
     tags: String,
+    pipeline: Option<Key>,
+    build: Option<Key>,
 }
 
 impl NewSession {
@@ -49,7 +53,8 @@ impl NewSession {
     pub fn new(session: Session) -> Self {
         let key = word_key(&session.key);
         let tags = words::tags_text(&session.tags);
-        Self { session, key, tags }
+        let (pipeline, build) = (session.pipeline().map(word_key), session.build().map(word_key));
+        Self { session, key, tags, pipeline, build }
     }
 }
 
@@ -58,14 +63,15 @@ impl NewSession {
 pub struct NewMetric {
     metric: Metric,
     keys: [Key; 8],
+    spelling: Option<Key>,
 }
 
 impl NewMetric {
-    /// Prepares what the writer need not do.
+    /// Prepares what the writer need not do; `spelling` is the key of how it names its test, if it names one.
     #[must_use]
-    pub fn new(metric: Metric) -> Self {
+    pub fn new(metric: Metric, spelling: Option<Key>) -> Self {
         let keys = std::array::from_fn(|index| word_key(&metric.words[index]));
-        Self { metric, keys }
+        Self { metric, keys, spelling }
     }
 }
 

@@ -58,6 +58,7 @@ const OF_SUITE: &[&str] = &[
     "/* removals.list_chunks */ delete from monitor_list_chunk where suite_id = $1",
     "/* removals.columns */ delete from monitor_column where suite_id = $1",
     "/* removals.component_sessions */ delete from monitor_component_session where suite_id = $1",
+    "/* removals.component_spellings */ delete from monitor_component_spelling where suite_id = $1",
     "/* removals.jobs */ delete from avocado_job where suite_id = $1",
     "/* removals.job_tests */ delete from avocado_test where suite_id = $1",
     "/* removals.activities */ delete from avocado_activity where suite_id = $1",

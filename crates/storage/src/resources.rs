@@ -1,80 +1,108 @@
-//! What executions took of time and memory.
+//! Executions of a test with what they took of time and memory.
 
 use crate::db::Db;
-use crate::error::StorageError;
+use crate::error::{StorageError, member};
 use crate::runs;
 use crate::value::Value;
-use casebook_model::id::{RunId, SuiteId, TestId};
+use casebook_model::execution::{ExecutionFlags, Outcome};
+use casebook_model::id::{ExecutionId, RunId, SuiteId, TestId};
 use casebook_model::resources::Resources;
 use casebook_model::time::Timestamp;
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
-const IN_RUNS: &str = "/* resources.in_runs */ select run_id, attempt, wall_seconds, user_seconds, system_seconds, cpu_share, memory_mib \
-     from execution_resources where suite_id = $1 and run_id = any($2) and test_id = $3";
-const RUNS_OF: &str = "/* resources.runs_of */ select run_id, key, number, commit_sha, started_at from run \
-     where suite_id = $1 and run_id = any($2)";
+// The runs are looked up once more: without that PostgreSQL was seen to read all executions of the suite.
+pub(crate) const MEASURED: &str = "/* resources.measured */ select execution.run_id, execution.attempt, execution.outcome, \
+     execution.flags, execution.duration_us, execution.offset_ms, upload.at, taken.attempt, taken.wall_seconds, \
+     taken.user_seconds, taken.system_seconds, taken.cpu_share, taken.memory_mib \
+     from execution \
+     join upload on upload.suite_id = execution.suite_id and upload.upload_id = execution.upload_id \
+     left join execution_resources taken on taken.suite_id = execution.suite_id and taken.run_id = execution.run_id \
+       and taken.test_id = execution.test_id and taken.attempt = execution.attempt \
+     where execution.suite_id = $1 and execution.test_id = $2 and execution.run_id in \
+     (select run_id from run where suite_id = $1 and run_id = any($3))";
+const RUNS: &str = "/* resources.runs */ select run_id, key, number, commit_sha from run \
+     where suite_id = $1 and run_id = any($2) order by started_at desc, run_id desc";
 
-/// Newest runs of a suite in which measurements of a test are looked for.
-const RUNS: i64 = 400;
-
-/// What one attempt of a test took.
+/// An execution of a test with what it took.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// The run.
-    pub run: RunId,
-    /// Key of the run: of pytest-monitor's, the session.
-    pub run_key: String,
+pub struct MeasuredExecution {
+    /// Run, test and attempt.
+    pub id: ExecutionId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What else is true of it.
+    pub flags: ExecutionFlags,
+    /// When it ran.
+    pub at: Timestamp,
+    /// Wall time.
+    pub duration_us: Option<i64>,
+    /// What it took, if that was measured.
+    pub resources: Option<Resources>,
+    /// Its run.
+    pub run: MeasuredRun,
+}
+
+/// What names a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeasuredRun {
+    /// Its key: of pytest-monitor's, the session.
+    pub key: String,
     /// Number of the build.
     pub number: Option<String>,
     /// The commit.
     pub commit: Option<String>,
-    /// When the run began.
-    pub started_at: Timestamp,
-    /// Which attempt.
-    pub attempt: i64,
-    /// What it took.
-    pub resources: Resources,
 }
 
-/// What the newest attempts of a test took, newest first, at most `limit`.
+/// The executions of a test in the newest `most` runs of its suite, or of the runs `among`: the latest run first, attempts of one
+/// run in their order.
 ///
 /// # Errors
 /// The database fails.
-pub fn history(
+pub fn measured(
     db: &mut Db<'_>,
     suite: SuiteId,
     test: TestId,
-    limit: i64,
-) -> Result<Vec<Measured>, StorageError> {
-    // The runs are named by number: with a subquery PostgreSQL was seen to read all measurements of the suite.
-    let newest: Vec<i64> = runs::newest(db, suite, RUNS)?.into_iter().map(RunId::get).collect();
-    let place: HashMap<i64, usize> = newest.iter().copied().zip(0..).collect();
-    let mut found =
-        db.query(IN_RUNS, &[suite.get().into(), Value::Ints(&newest), test.get().into()], |row| {
-            let resources = Resources {
-                wall_seconds: row.get(2)?,
-                user_seconds: row.get(3)?,
-                system_seconds: row.get(4)?,
-                cpu_share: row.get(5)?,
-                memory_mib: row.get(6)?,
-            };
-            Ok((row.get::<i64>(0)?, row.get::<i64>(1)?, resources))
+    among: Option<&[RunId]>,
+    most: i64,
+) -> Result<Vec<MeasuredExecution>, StorageError> {
+    let among: Vec<i64> = match among {
+        Some(runs) => runs.iter().map(|run| run.get()).collect(),
+        None => runs::newest(db, suite, most)?.into_iter().map(RunId::get).collect(),
+    };
+    let mut runs: Vec<(RunId, MeasuredRun)> =
+        db.query(RUNS, &[suite.get().into(), Value::Ints(&among)], |row| {
+            let run = MeasuredRun { key: row.get(1)?, number: row.get(2)?, commit: row.get(3)? };
+            Ok((RunId(row.get(0)?), run))
         })?;
-    found.sort_unstable_by_key(|(run, attempt, _)| (place.get(run).copied(), Reverse(*attempt)));
-    found.truncate(usize::try_from(limit).unwrap_or(0));
-    let mut wanted: Vec<i64> = found.iter().map(|(run, ..)| *run).collect();
-    wanted.dedup();
-    let runs = db.query(RUNS_OF, &[suite.get().into(), Value::Ints(&wanted)], |row| {
-        let told: (String, Option<String>, Option<String>, i64) =
-            (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-        Ok((row.get::<i64>(0)?, told))
+    runs.truncate(usize::try_from(most).unwrap_or(0));
+    let ids: Vec<i64> = runs.iter().map(|(run, _)| run.get()).collect();
+    let places: HashMap<RunId, (usize, MeasuredRun)> =
+        runs.into_iter().enumerate().map(|(place, (id, run))| (id, (place, run))).collect();
+    let mut found = Vec::new();
+    db.each(MEASURED, &[suite.get().into(), test.get().into(), Value::Ints(&ids)], |row| {
+        let id = ExecutionId { run: RunId(row.get(0)?), test, attempt: row.get(1)? };
+        let Some((place, run)) = places.get(&id.run) else { return Ok(()) };
+        let outcome = row.get(2)?;
+        let is_measured = row.get::<Option<i64>>(7)?.is_some();
+        let resources = Resources {
+            wall_seconds: row.get(8)?,
+            user_seconds: row.get(9)?,
+            system_seconds: row.get(10)?,
+            cpu_share: row.get(11)?,
+            memory_mib: row.get(12)?,
+        };
+        let execution = MeasuredExecution {
+            id,
+            outcome: member(Outcome::from_code(outcome), outcome, "execution.outcome")?,
+            flags: ExecutionFlags::from_bits(row.get(3)?),
+            at: Timestamp(row.get(6)?).plus(row.get::<i64>(5)? * 1000),
+            duration_us: row.get(4)?,
+            resources: is_measured.then_some(resources),
+            run: run.clone(),
+        };
+        found.push((*place, execution));
+        Ok(())
     })?;
-    let runs: HashMap<i64, _> = runs.into_iter().collect();
-    let measured = found.into_iter().filter_map(|(run, attempt, resources)| {
-        let (run_key, number, commit, started_at) = runs.get(&run)?.clone();
-        let started_at = Timestamp(started_at);
-        Some(Measured { run: RunId(run), run_key, number, commit, started_at, attempt, resources })
-    });
-    Ok(measured.collect())
+    found.sort_unstable_by_key(|(place, execution)| (*place, execution.id.attempt));
+    Ok(found.into_iter().map(|(_, execution)| execution).collect())
 }

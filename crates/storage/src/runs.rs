@@ -38,6 +38,8 @@ pub(crate) const OF_COMMIT: &str = select!(
 );
 pub(crate) const NEWEST_IDS: &str = "/* runs.newest_ids */ select run_id from run /*+ run_by_time */ where suite_id = $1 \
      order by started_at desc, run_id desc limit $2";
+const NUMBERS_BY_KEYS: &str = "/* runs.numbers_by_keys */ select run_id from run /*+ run_by_key */ \
+     where suite_id = $1 and run_key = any($2::bytea[])";
 const NEWEST_COMMITS: &str = "/* runs.newest_commits */ select run_id, commit_sha from run /*+ run_by_time */ where suite_id = $1 \
      order by started_at desc, run_id desc limit $2";
 const KEPT: &str = "/* runs.kept */ select runs_kept from suite_counter where suite_id = $1";
@@ -71,6 +73,18 @@ pub fn find(db: &mut Db<'_>, suite: SuiteId, run: RunId) -> Result<Option<Run>, 
 /// The database fails.
 pub fn find_by_keys(db: &mut Db<'_>, suite: SuiteId, keys: &[Key]) -> Result<Vec<(Key, Run)>, StorageError> {
     db.query(BY_KEYS, &[suite.get().into(), Value::Keys(keys)], |row| Ok((row.get(25)?, read(row)?)))
+}
+
+/// The numbers of the runs with these keys.
+///
+/// # Errors
+/// The database fails.
+pub(crate) fn numbers_by_keys(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    keys: &[Key],
+) -> Result<Vec<RunId>, StorageError> {
+    db.query(NUMBERS_BY_KEYS, &[suite.get().into(), Value::Keys(keys)], |row| Ok(RunId(row.get(0)?)))
 }
 
 /// The numbers of the newest runs of a suite, newest first.

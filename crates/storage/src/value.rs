@@ -186,6 +186,19 @@ impl Row<'_> {
         }
     }
 
+    /// The bytes in column number `index`, where they lie.
+    ///
+    /// # Errors
+    /// The column holds another type.
+    pub fn bytes(&self, index: usize) -> Result<&[u8], StorageError> {
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(index)?.as_blob().map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Blob, Box::new(error))
+            })?),
+            Self::Postgres(row) => Ok(row.try_get(index)?),
+        }
+    }
+
     /// The boolean in column number `index`, stored as 0 or 1.
     ///
     /// # Errors

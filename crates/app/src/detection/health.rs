@@ -6,12 +6,13 @@ use casebook_analysis::explanation::Explanation;
 use casebook_analysis::health::{Rules, health_without_state};
 use casebook_analysis::rerun_policy::{RerunPolicy, policy_of};
 use casebook_model::health::Health;
-use casebook_model::id::TestId;
+use casebook_model::id::{SuiteId, TestId};
 use casebook_model::public_id::Subject;
 use casebook_model::run::Protocol;
 use casebook_model::suite::Suite;
 use casebook_model::time::Timestamp;
 use casebook_storage::detector::{HealthChange, StoredEpisode, StoredEvidence};
+use casebook_storage::monitor::scope::{self, Scope};
 use casebook_storage::tests::{self, ShownTest};
 use casebook_storage::{Db, StorageError, detector as stored};
 use std::collections::HashMap;
@@ -50,7 +51,7 @@ pub struct CaseHistory {
 }
 
 impl App {
-    /// Tests after `after` in order of first arrival, all or those with one of these healths, at most `most`.
+    /// Tests after `after` in order of first arrival, all or those with one of these healths and in a scope, at most `most`.
     ///
     /// # Errors
     /// The database fails.
@@ -58,15 +59,17 @@ impl App {
         &self,
         suite: Suite,
         health: Vec<Health>,
+        scope: Scope,
         after: Option<TestId>,
         most: i64,
     ) -> Result<Vec<Judged>, StorageError> {
         let now = self.now();
         let after = after.unwrap_or(TestId(0));
         self.read(move |db| {
-            let ids = match health.is_empty() {
-                true => tests::after(db, suite.id, after, most)?,
-                false => stored::with_health(db, suite.id, &health, after, most)?,
+            let ids = if scope.is_everything() {
+                listed(db, suite.id, &health, after, most)?
+            } else {
+                within(db, suite.id, &health, &scope, after, most)?
             };
             judge(db, &suite, &ids, now)
         })
@@ -99,6 +102,38 @@ impl App {
         })
         .await
     }
+}
+
+fn listed(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    health: &[Health],
+    after: TestId,
+    most: i64,
+) -> Result<Vec<TestId>, StorageError> {
+    match health.is_empty() {
+        true => tests::after(db, suite, after, most),
+        false => stored::with_health(db, suite, health, after, most),
+    }
+}
+
+/// The same of the tests in a scope.
+fn within(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    health: &[Health],
+    scope: &Scope,
+    after: TestId,
+    most: i64,
+) -> Result<Vec<TestId>, StorageError> {
+    let mut ids = scope::find(db, suite, scope)?.tests;
+    ids.retain(|id| *id > after);
+    if !health.is_empty() {
+        let with_health = listed(db, suite, health, after, i64::MAX)?;
+        ids.retain(|id| with_health.binary_search(id).is_ok());
+    }
+    ids.truncate(usize::try_from(most).unwrap_or(0));
+    Ok(ids)
 }
 
 /// What the detector says of these tests at `now`.

@@ -13,21 +13,20 @@ both_engines!(
     older_files_have_plain_descriptions,
     damaged_files_leave_nothing,
     an_old_server_is_taken_over_in_its_order,
-    reports_come_in_by_their_time,
     a_metric_belongs_to_the_test_that_reports_name,
     upload_sends_a_file_of_pytest_monitor,
     metrics_are_exported_as_tables,
 );
 
 /// A server with a suite, its name, and a token that may do everything in it.
-fn serve(database: &TestDatabase) -> (TestServer, String) {
+pub(crate) fn serve(database: &TestDatabase) -> (TestServer, String) {
     let server = TestServer::start_with(program(), database, &["--monitor-page-size", "4"]);
     let _ = server.succeed(&["suite", "create", "acme/cart"]);
     let token = token(&server, &["--suite", "acme/cart", "--scope", "write"]);
     (server, token)
 }
 
-fn import(server: &TestServer, arguments: &[&str]) -> String {
+pub(crate) fn import(server: &TestServer, arguments: &[&str]) -> String {
     let all: Vec<&str> = ["import", "--suite", "acme/cart"].iter().chain(arguments).copied().collect();
     server.succeed(&all)
 }
@@ -207,49 +206,6 @@ fn token_of(server: &TestServer) -> String {
     token(server, &["--suite", "acme/new", "--scope", "read"])
 }
 
-fn reports_come_in_by_their_time(database: &TestDatabase) {
-    let (server, token) = serve(database);
-    let folder = tempfile::tempdir().unwrap();
-    let report = |time: &str, outcome: &str| {
-        format!(
-            "<testsuite name=\"s\" timestamp=\"{time}\"><testcase classname=\"C\" name=\"t\">{outcome}</testcase></testsuite>"
-        )
-    };
-    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    write("b.xml", &report("2026-01-02T10:00:00", "<failure message=\"x\"/>"));
-    write("a.xml", &report("2026-01-03T10:00:00Z", ""));
-    write(
-        "cut.xml",
-        "<testsuite timestamp=\"2026-01-01T10:00:00\"><testcase classname=\"C\" name=\"t\"/><testcase cl",
-    );
-    let mut archive = zip::ZipWriter::new(fs::File::create(folder.path().join("more.zip")).unwrap());
-    archive.start_file("deep/c.xml", zip::write::SimpleFileOptions::default()).unwrap();
-    std::io::Write::write_all(&mut archive, report("2025-12-31T10:00:00", "").as_bytes()).unwrap();
-    archive.finish().unwrap();
-    let (all, zip) = (folder.path().to_str().unwrap(), folder.path().join("more.zip"));
-    let told = import(&server, &["--branch", "main", "--commit", "c1", all, zip.to_str().unwrap()]);
-    assert!(told.contains("4 reports: 4 results imported, 0 were known"), "{told}");
-    let runs = "/v2/analytics/organizations/acme/suites/cart/runs";
-    let read = || server.get(runs).token(&token).send().expect(200).json();
-    let runs = read();
-    let times: Vec<&str> =
-        runs.as_array().unwrap().iter().map(|run| run["created_at"].as_str().unwrap()).collect();
-    assert_eq!(
-        times,
-        [
-            "2026-01-03T10:00:00.000Z",
-            "2026-01-02T10:00:00.000Z",
-            "2026-01-01T10:00:00.000Z",
-            "2025-12-31T10:00:00.000Z"
-        ]
-    );
-    let told = import(&server, &["--branch", "main", "--commit", "c1", all, zip.to_str().unwrap()]);
-    assert!(told.contains("4 reports: 0 results imported, 4 were known"), "{told}");
-    assert_eq!(read(), runs);
-    let checked = server.succeed(&["check"]);
-    assert!(!checked.contains("differ"), "{checked}");
-}
-
 fn a_metric_belongs_to_the_test_that_reports_name(database: &TestDatabase) {
     let (server, token) = serve(database);
     let folder = tempfile::tempdir().unwrap();
@@ -283,11 +239,17 @@ fn a_metric_belongs_to_the_test_that_reports_name(database: &TestDatabase) {
     let found = server.get(path).token(&token).send().expect(200).json();
     let test =
         found.as_array().unwrap().iter().find(|test| test["name"] == "test_add[1-x]").unwrap()["id"].clone();
-    let path = format!("/api/casebook/v1/suites/acme/cart/tests/{}/resources", test.as_str().unwrap());
+    let path = format!("/api/casebook/v1/suites/acme/cart/tests/{}/executions", test.as_str().unwrap());
     let taken = server.get(&path).token(&token).send().expect(200).json()["items"].clone();
-    let told = json!([taken[0]["run_key"], taken[0]["wall_seconds"], taken[0]["memory_mib"], taken[1]]);
     let sent = &expected()["metrics"][0];
-    assert_eq!(told, json!([sent["session_h"], sent["total_time"], sent["mem_usage"], null]));
+    let is_sent = |execution: &&Value| execution["run_key"] == sent["session_h"];
+    let (measured, reported): (Vec<&Value>, Vec<&Value>) =
+        taken.as_array().unwrap().iter().partition(is_sent);
+    let resources = &measured[0]["resources"];
+    let told = json!([measured.len(), resources["wall_seconds"], resources["memory_mib"]]);
+    assert_eq!(told, json!([1, sent["total_time"], sent["mem_usage"]]));
+    // The report's own execution took nothing that anybody measured.
+    assert_eq!((reported.len(), &reported[0]["resources"]), (1, &Value::Null));
     // Of two candidates neither is meant, and another module is another module.
     send(&[("item", "test_two"), ("item_variant", "test_two")]);
     assert_eq!(tests().len(), 4);

@@ -1,7 +1,7 @@
 //! pytest-monitor and the client library that reads what it sent, unmodified: only the address is ours.
 
 use crate::collectors::{clients, finish, project};
-use crate::setup::{program, token};
+use crate::setup::{program, sample, start, token};
 use casebook_testkit::{TestDatabase, TestServer, both_engines};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -11,6 +11,7 @@ both_engines!(
     pytest_monitor_sends_what_it_keeps,
     workers_of_xdist_send_beside_each_other,
     the_client_library_reads_everything,
+    the_client_library_lists_past_the_first_500,
 );
 
 const TEXT: &str = r#"import pytest
@@ -233,4 +234,47 @@ fn the_client_library_reads_everything(database: &TestDatabase) {
         3
     ]);
     assert_eq!(read, expected);
+}
+
+const LIST: &str = r#"
+import json, sys
+from monitor_api import Monitor
+monitor = Monitor(sys.argv[1])
+listed = [metric.variant for metric in monitor.list_metrics()]
+session = next(iter(monitor.list_sessions()))
+print(json.dumps([
+    listed == ["test_many[%d]" % number for number in range(1203)],
+    monitor.count_metrics(),
+    len(list(monitor.list_session_metrics(session))),
+    len(list(monitor.list_metrics_from_pattern(variant="many["))),
+    len(list(monitor.list_item_metrics("test_many"))),
+    len(list(monitor.list_component_metrics("big"))),
+]))
+"#;
+
+fn the_client_library_lists_past_the_first_500(database: &TestDatabase) {
+    let server = start(database);
+    let _ = server.succeed(&["suite", "create", "acme/cart"]);
+    let token = token(&server, &["--suite", "acme/cart", "--scope", "read"]);
+    // Kept connections and our own links, with the size of pages that a server has when nothing is said.
+    let address = format!("http://monitor:{token}@{}/api/v1", server.url().trim_start_matches("http://"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.pymon");
+    std::fs::write(&path, sample("pytest-monitor/recorded.pymon")).unwrap();
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(
+        "create table one as select * from TEST_METRICS limit 1; delete from TEST_METRICS; \
+         delete from TEST_SESSIONS where SESSION_H not in (select SESSION_H from one); \
+         with recursive n(n) as (select 0 union all select n + 1 from n where n < 1202) \
+         insert into TEST_METRICS select SESSION_H, ENV_H, ITEM_START_TIME, ITEM_PATH, 'test_many', \
+         'test_many[' || n || ']', ITEM_FS_LOC, KIND, 'big', TOTAL_TIME, USER_TIME, KERNEL_TIME, CPU_USAGE, MEM_USAGE \
+         from n, one order by n",
+    )
+    .unwrap();
+    drop(file);
+    let _ = server.succeed(&["import", "--suite", "acme/cart", path.to_str().unwrap()]);
+    let mut command = python(folder.path());
+    command.args(["-W", "ignore", "-c", LIST, &address]);
+    let read: Value = serde_json::from_str(finish(command, &server, 0).trim()).unwrap();
+    assert_eq!(read, json!([true, 1203, 1203, 1203, 1203, 1203]));
 }

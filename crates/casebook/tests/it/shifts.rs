@@ -2,7 +2,7 @@
 
 use crate::setup::{Suite, start, text, token};
 use crate::webhook_setup::wait_until;
-use casebook_testkit::{TestDatabase, TestServer, Upload, both_engines};
+use casebook_testkit::{Engine, TestDatabase, TestServer, Upload, both_engines};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -158,6 +158,33 @@ fn a_server_that_was_down_catches_up(database: &TestDatabase) {
     let found = caught_up(database, &suite, "/shifts", |page| !items(page).is_empty());
     let [shift] = items(&found) else { panic!("{found}") };
     assert_eq!(text(&shift["most_likely"], "commit_sha"), format!("{:040x}", 40));
+}
+
+#[test]
+fn two_servers_on_one_database_follow_in_turn() {
+    // SQLite's file has one server.
+    let Some(database) = TestDatabase::new(Engine::Postgres) else { return };
+    let servers = [start(&database), start(&database)];
+    let suite = Suite::new(&servers[0], "cart");
+    let now = now(&suite);
+    let slow = |number: i64| move |test| if test == 3 && number >= 40 { 1.4 } else { 1.0 };
+    for number in 0..60 {
+        let _ = suite.on(&servers[number as usize % 2]).upload(&run(now, number, slow(number), 5));
+    }
+    let rest = format!("/tests/{}/baselines", test_id(&suite, "test 3"));
+    for server in &servers {
+        let found = asked(&suite.on(server), &rest, |found| found["baselines"][0]["runs"] == 20);
+        let [shift] = found["shifts"].as_array().unwrap().as_slice() else { panic!("{found}") };
+        assert_eq!(text(&shift["most_likely"], "commit_sha"), format!("{:040x}", 40));
+    }
+    // Whichever of them follows, the other one goes on.
+    let [stopped, left] = &servers;
+    let _ = stopped.terminate();
+    for number in 60..65 {
+        let _ = suite.on(left).upload(&run(now, number, slow(number), 5));
+    }
+    let found = asked(&suite.on(left), &rest, |found| found["baselines"][0]["runs"] == 25);
+    assert_eq!(found["shifts"].as_array().map(Vec::len), Some(1));
 }
 
 fn other_branches_and_failures_do_not_count(database: &TestDatabase) {

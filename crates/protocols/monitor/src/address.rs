@@ -254,14 +254,20 @@ fn components(rest: &[&str]) -> Option<Address> {
         [component @ .., "pipelines"] => {
             return Some(Address::Pipelines(Some(component.join("/")), Level::Pipelines));
         }
+        // Also of a component that is called as one of these words.
+        [component, "items", item, "metrics"] => return Some(in_one(component, MetricWord::Item, item)),
+        [component, "variants", item, "metrics"] => {
+            return Some(in_one(component, MetricWord::Variant, item));
+        }
         _ => {}
     }
-    // The first of these words that has a name behind it; the name before it may be left out with items and variants.
+    // With raw slashes in names: the first of these words that has a name behind it; the name before it may be left out with
+    // items and variants.
     for (at, word) in rest.iter().enumerate() {
         let (component, behind) = (rest[..at].join("/"), &rest[at + 1..]);
         let selected = match *word {
-            "items" => in_component(behind, component, MetricWord::Item),
-            "variants" => in_component(behind, component, MetricWord::Variant),
+            "items" => in_component(behind, &component, MetricWord::Item),
+            "variants" => in_component(behind, &component, MetricWord::Variant),
             "pipelines" if at > 0 => builds(behind).map(|level| Address::Pipelines(Some(component), level)),
             _ => None,
         };
@@ -277,13 +283,15 @@ fn components(rest: &[&str]) -> Option<Address> {
     }
 }
 
-fn in_component(behind: &[&str], component: String, word: MetricWord) -> Option<Address> {
+fn in_component(behind: &[&str], component: &str, word: MetricWord) -> Option<Address> {
     match behind {
-        [name @ .., "metrics"] if !name.is_empty() => {
-            Some(Address::MetricsOf(Selection::InComponent(component, word, name.join("/"))))
-        }
+        [name @ .., "metrics"] if !name.is_empty() => Some(in_one(component, word, &name.join("/"))),
         _ => None,
     }
+}
+
+fn in_one(component: &str, word: MetricWord, name: &str) -> Address {
+    Address::MetricsOf(Selection::InComponent(component.to_owned(), word, name.to_owned()))
 }
 
 /// `PIPELINE/builds` and `PIPELINE/builds/BUILD/sessions`.
@@ -300,9 +308,8 @@ fn builds(rest: &[&str]) -> Option<Level> {
 
 /// `PIPELINE/builds/BUILD`.
 fn pipeline_and_build(within: &[&str]) -> Option<(String, String)> {
-    let at = within.iter().rposition(|word| *word == "builds")?;
-    let (pipeline, build) = (&within[..at], &within[at + 1..]);
-    (!pipeline.is_empty() && !build.is_empty()).then(|| (pipeline.join("/"), build.join("/")))
+    let at = (1..within.len().checked_sub(1)?).rfind(|at| within[*at] == "builds")?;
+    Some((within[..at].join("/"), within[at + 1..].join("/")))
 }
 
 /// Rows of a head or tail when none are named, and at most.

@@ -2,6 +2,7 @@
 
 use crate::address::{Address, TABLE};
 use axum::Json;
+use axum::http::Method;
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 pub(crate) fn answer(address: &Address) -> Response {
     match address {
         Address::Swagger => Json(document()).into_response(),
-        _ => Html(page()).into_response(),
+        _ => Html(page("swagger.json")).into_response(),
     }
 }
 
@@ -21,7 +22,8 @@ fn document() -> Value {
         let parameters: Vec<Value> = names
             .map(|name| json!({ "name": name, "in": "path", "required": true, "type": "string" }))
             .collect();
-        let answers = json!({ "responses": { "200": { "description": "see docs/pytest-monitor.md" } } });
+        let status = if *method == Method::POST { "201" } else { "200" };
+        let answers = json!({ "responses": { status: { "description": "see docs/pytest-monitor.md" } } });
         let entry = paths.entry((*path).to_owned()).or_insert_with(|| json!({ "parameters": parameters }));
         entry[method.as_str().to_ascii_lowercase()] = answers;
     }
@@ -35,13 +37,19 @@ fn document() -> Value {
     })
 }
 
-fn page() -> String {
+/// The page where the original has one, at the root of the server.
+pub(crate) async fn front_page() -> Html<String> {
+    Html(page("api/v1/swagger.json"))
+}
+
+/// The addresses for people; `document` is where they are described for programs, seen from the page.
+fn page(document: &str) -> String {
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>pytest-monitor</title>",
     );
-    page.push_str(
-        "<h1>pytest-monitor</h1><p>Described in <a href=\"swagger.json\">swagger.json</a>.</p><ul>",
-    );
+    page.push_str(&format!(
+        "<h1>pytest-monitor</h1><p>Described in <a href=\"{document}\">swagger.json</a>.</p><ul>"
+    ));
     for (method, path, _) in TABLE {
         page.push_str(&format!("<li><code>{method} /api/v1{path}</code></li>"));
     }

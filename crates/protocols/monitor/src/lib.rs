@@ -22,7 +22,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
 use bytes::Bytes;
 use casebook_app::App;
 use casebook_app::access::{Access, Denied};
@@ -51,16 +51,26 @@ struct Shared {
 /// Every address of this protocol; `page_size` is the number of rows on a page.
 pub fn router(app: Arc<App>, bodies: Bodies, page_size: i64) -> Router {
     let shared = Shared { app, bodies, page_size: page_size.max(1) };
-    Router::new().route("/api/v1/{*rest}", any(answer)).with_state(shared)
+    let mut router = Router::new().route(FRONT_PAGE, get(description::front_page));
+    // Several slashes count as one in front of the names, too.
+    for prefix in ["/api/v1", "//api/v1", "/api//v1", "//api//v1"] {
+        router = router.route(&format!("{prefix}/{{*rest}}"), any(answer));
+    }
+    router.with_state(shared)
 }
+
+/// Where the original has a page for people.
+const FRONT_PAGE: &str = "/index.html";
 
 /// The addresses and what each needs.
 pub fn surface() -> impl Iterator<Item = Route> {
-    address::TABLE.iter().map(|(method, path, needs)| Route {
+    let front = Route { method: Method::GET, path: FRONT_PAGE.to_owned(), needs: Needs::Nothing };
+    let operations = address::TABLE.iter().map(|(method, path, needs)| Route {
         method: method.clone(),
         path: format!("/api/v1{path}"),
         needs: *needs,
-    })
+    });
+    operations.chain([front])
 }
 
 /// Answers every request below `/api/v1` that no other protocol claims.

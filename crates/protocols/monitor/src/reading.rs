@@ -187,12 +187,11 @@ fn extremes(metrics: &[MetricBody<'_>]) -> Response {
 
 /// The filter of a listing of sessions: tag names under either name, wanted values by position.
 fn filter(prefix: Option<String>, query: &str) -> SessionFilter {
-    let find = |wanted: &[&str]| {
-        parameters(query).find(|(name, _)| wanted.contains(&name.as_str())).map(|(_, value)| value)
-    };
-    let values = find(&["restrict_flags"]).unwrap_or_default();
+    let find = |wanted| parameters(query).find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let values = find("restrict_flags").unwrap_or_default();
     let values = values.split(',').map(Some).chain(std::iter::repeat(None));
-    let tags = find(&["with_flags", "with_tags"]).unwrap_or_default();
+    let tags = find("with_flags").filter(|tags| !tags.is_empty()).or_else(|| find("with_tags"));
+    let tags = tags.unwrap_or_default();
     let tags = tags.split(',').zip(values).filter(|(name, _)| !name.is_empty());
     let tags = tags
         .map(|(name, value)| (name.to_owned(), value.filter(|value| !value.is_empty()).map(str::to_owned)));
@@ -200,6 +199,6 @@ fn filter(prefix: Option<String>, query: &str) -> SessionFilter {
         prefix,
         scm_prefix: None,
         tags: tags.collect(),
-        every_tag: !matches!(find(&["method"]).as_deref(), None | Some("match_any" | "")),
+        every_tag: find("method").is_some_and(|method| method != "match_any"),
     }
 }

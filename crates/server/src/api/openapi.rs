@@ -1,6 +1,6 @@
 //! The description of our own API (OpenAPI 3.1).
 
-use super::{executions, failures, machines, marks, policy, resources, shifts, tests, uploads, webhooks};
+use super::{executions, failures, machines, marks, policy, shifts, tests, uploads, webhooks};
 use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
@@ -24,7 +24,7 @@ pub(crate) struct SuitePath {
         description = "The case history of every test. Lists are newest first and come in parts; errors are problem documents (RFC 9457)."
     ),
     paths(
-        tests::list, tests::find, executions::list, resources::list, shifts::find, shifts::list, machines::list, marks::create,
+        tests::list, tests::find, executions::list, shifts::find, shifts::list, machines::list, marks::create,
         policy::find, policy::find_known, policy::find_of_suite, policy::set_of_suite,
         policy::clear_of_suite, policy::set_of_test, policy::clear_of_test, failures::list, uploads::list, uploads::find,
         webhooks::list, webhooks::create, webhooks::find, webhooks::change, webhooks::remove, webhooks::test,

@@ -4,6 +4,7 @@ use super::error::ApiError;
 use super::extract::{Path, Query};
 use super::openapi::SuitePath;
 use super::readable_suite;
+use super::scope::WantedScope;
 use axum::Json;
 use axum::extract::State;
 use casebook_api::{Episode, Evidence, HealthChange, Page, ProblemDocument, RerunPolicy, Test, TestDetail};
@@ -35,13 +36,13 @@ pub(crate) struct Wanted {
     limit: Option<i64>,
 }
 
-/// Tests in order of first arrival, with their health.
+/// Tests in order of first arrival, with their health: all, or those with metrics of a component, pipeline or build.
 #[utoipa::path(
     get,
     operation_id = "listTests",
     path = "/api/casebook/v1/suites/{organization}/{suite}/tests",
     tag = "tests",
-    params(SuitePath, Wanted),
+    params(SuitePath, Wanted, WantedScope),
     responses((status = 200, body = Page<Test>), (status = "4XX", body = ProblemDocument)),
 )]
 pub(crate) async fn list(
@@ -49,6 +50,7 @@ pub(crate) async fn list(
     caller: Caller,
     Path((organization, suite)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
+    Query(scope): Query<WantedScope>,
 ) -> Result<Json<Page<Test>>, ApiError> {
     let suite = readable_suite(&app, &caller, &organization, &suite).await?;
     let words =
@@ -66,7 +68,7 @@ pub(crate) async fn list(
         },
     };
     let limit = super::limit(wanted.limit)?;
-    let mut found = app.judged_tests(suite.clone(), health, after, limit + 1).await?;
+    let mut found = app.judged_tests(suite.clone(), health, scope.check()?, after, limit + 1).await?;
     let more = found.len() as i64 > limit;
     found.truncate(limit as usize);
     let items: Vec<Test> = found.iter().map(|judged| to_json(&app, &suite, judged)).collect();

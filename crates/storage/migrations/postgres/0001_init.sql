@@ -311,7 +311,6 @@ create table upload (
     commit_sha text,
     job text,
     shard text,
-    machine_id integer,
     collector text,
     tags text,
     accepted integer not null,
@@ -539,13 +538,16 @@ create table monitor_session (
     run_id integer not null,
     run_date text not null,
     scm_ref text,
+    scm_folded bytea,
     tags text not null,
-    pipeline text,
-    build text,
+    pipeline_word integer,
+    build_word integer,
     primary key (suite_id, session_no)
 );
 create unique index session_by_word on monitor_session (suite_id, session_word);
 create index session_by_prefix on monitor_session (suite_id, folded);
+create index session_by_scm on monitor_session (suite_id, scm_folded);
+create index session_by_pipeline on monitor_session (suite_id, pipeline_word, build_word, session_no);
 
 create table monitor_word (
     suite_id integer not null,
@@ -605,6 +607,14 @@ create table monitor_component_session (
     session_word integer not null,
     first_metric integer not null,
     primary key (suite_id, component_word, session_word)
+);
+
+-- Which spellings of tests have metrics of a component.
+create table monitor_component_spelling (
+    suite_id integer not null,
+    component_word integer not null,
+    spelling_key bytea not null,
+    primary key (suite_id, component_word, spelling_key)
 );
 
 -- Avocado Server: jobs, and below each its tests, activities and data in order of arrival.

@@ -1,6 +1,7 @@
 //! Columns: one value of [`BLOCK`] neighbouring metrics in one row, so that the largest of a million are found by reading
 //! eight megabytes. A block is written when all its metrics are there; the newest metrics are read themselves.
 
+use super::numbers::Numbers;
 use crate::db::Db;
 use crate::error::StorageError;
 use crate::insert::Insert;
@@ -46,49 +47,48 @@ pub(super) fn fill(db: &mut Db<'_>, suite: SuiteId, before: i64, after: i64) -> 
     Ok(())
 }
 
-/// Calls `visit` with number and value of each of `members`, which rise, or of all metrics.
+/// Calls `visit` with number and value of each of `members`, or of all metrics, in rising order of the numbers.
 pub(super) fn each(
     db: &mut Db<'_>,
     suite: SuiteId,
     resource: Resource,
-    members: Option<&[i64]>,
+    members: Option<&Numbers>,
     mut visit: impl FnMut(i64, f64),
 ) -> Result<(), StorageError> {
     let metrics: i64 = db.get(FILLED, values![suite.get()], |row| row.get(0))?;
-    let filled = metrics / BLOCK * BLOCK;
+    let filled = metrics / BLOCK;
     let (suite_value, code) = (Value::from(suite.get()), Value::from(resource.code()));
-    let Some(members) = members else {
-        db.each(BLOCKS, &[suite_value, code], |row| {
-            let (block, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            for (number, value) in (block * BLOCK + 1..).zip(numbers(&body)) {
-                if !value.is_nan() {
-                    visit(number, value);
+    let mut read = |row: &Row<'_>| {
+        let (block, body): (i64, _) = (row.get(0)?, row.bytes(1)?);
+        let first = block * BLOCK + 1;
+        let mut visit = |(number, value): (i64, f64)| {
+            if !value.is_nan() {
+                visit(number, value);
+            }
+        };
+        match members {
+            None => (first..).zip(numbers(body)).for_each(visit),
+            Some(members) => {
+                let (values, _) = body.as_chunks::<8>();
+                for at in members.of_block(block) {
+                    if let Some(value) = values.get(at) {
+                        visit((first + at as i64, f64::from_le_bytes(*value)));
+                    }
                 }
             }
-            Ok(())
-        })?;
-        return newest(db, suite, resource, filled, visit);
-    };
-    let mut rest = members;
-    let mut blocks: Vec<i64> =
-        members.iter().take_while(|number| **number <= filled).map(|number| (number - 1) / BLOCK).collect();
-    blocks.dedup();
-    db.each(SOME_BLOCKS, &[suite_value, code, Value::Ints(&blocks)], |row| {
-        let (block, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        let before = rest.partition_point(|number| *number <= block * BLOCK);
-        let end = rest.partition_point(|number| *number <= (block + 1) * BLOCK);
-        for number in &rest[before..end] {
-            let at = ((number - 1) % BLOCK) as usize * 8;
-            let value = body.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(f64::from_le_bytes);
-            if let Some(value) = value.filter(|value| !value.is_nan()) {
-                visit(*number, value);
-            }
         }
-        rest = &rest[end..];
         Ok(())
-    })?;
-    newest(db, suite, resource, filled, |number, value| {
-        if members.binary_search(&number).is_ok() {
+    };
+    let some = members.map(|members| members.blocks(filled));
+    match &some {
+        // Most blocks are read sooner one after another than one by one.
+        Some(some) if 2 * some.len() < filled as usize => {
+            db.each(SOME_BLOCKS, &[suite_value, code, Value::Ints(some)], &mut read)?;
+        }
+        _ => db.each(BLOCKS, &[suite_value, code], &mut read)?,
+    }
+    newest(db, suite, resource, filled * BLOCK, |number, value| {
+        if members.is_none_or(|members| members.contains(number)) {
             visit(number, value);
         }
     })
@@ -129,7 +129,7 @@ pub(super) fn packed(values: &[f64; 5]) -> [u8; 40] {
 
 /// The values of a metric in column number `index`.
 pub(super) fn measured(row: &Row<'_>, index: usize) -> Result<[f64; 5], StorageError> {
-    let bytes: Vec<u8> = row.get(index)?;
+    let bytes = row.bytes(index)?;
     let mut values = [0.0; 5];
     if bytes.len() != 40 {
         return Err(StorageError::Damaged {
@@ -137,7 +137,7 @@ pub(super) fn measured(row: &Row<'_>, index: usize) -> Result<[f64; 5], StorageE
             found: format!("{} bytes", bytes.len()),
         });
     }
-    for (value, stored) in values.iter_mut().zip(numbers(&bytes)) {
+    for (value, stored) in values.iter_mut().zip(numbers(bytes)) {
         *value = stored;
     }
     Ok(values)

@@ -3,6 +3,7 @@
 //! A list is cut into chunks of [`CHUNK`] numbers, packed as distances. Full chunks never change; the rest, the tail, lies
 //! in the list's own row with its size. So a page is at most three rows wherever it is, and a new member rewrites one.
 
+use super::numbers::Numbers;
 use crate::db::Db;
 use crate::error::StorageError;
 use crate::insert::Insert;
@@ -101,7 +102,7 @@ pub(super) fn members(
     let mut found = Vec::with_capacity((range.end - first * CHUNK) as usize);
     if first < end {
         db.each(CHUNKS, values![suite.get(), word, first, end], |row| {
-            unpack(&row.get::<Vec<u8>>(0)?, |member| found.push(member)).map(|_| ())
+            unpack(row.bytes(0)?, |member| found.push(member)).map(|_| ())
         })?;
     }
     if range.end > full * CHUNK {
@@ -113,24 +114,19 @@ pub(super) fn members(
     Ok(found)
 }
 
-/// All members of some lists that share none, in rising order.
-pub(super) fn all(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<i64>, StorageError> {
-    let mut heads = heads(db, suite, words)?;
-    heads.sort_unstable_by_key(|(word, _)| *word);
-    let mut found = Vec::with_capacity(heads.iter().map(|(_, head)| head.size as usize).sum());
+/// All members of some lists.
+pub(super) fn all(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Numbers, StorageError> {
+    let heads = heads(db, suite, words)?;
+    let mut found = Numbers::default();
     let long: Vec<i64> = heads.iter().filter(|(_, head)| head.size >= CHUNK).map(|(word, _)| *word).collect();
     if !long.is_empty() {
         db.each(ALL_CHUNKS, &[suite.get().into(), Value::Ints(&long)], |row| {
-            unpack(&row.get::<Vec<u8>>(0)?, |member| found.push(member)).map(|_| ())
+            unpack(row.bytes(0)?, |member| found.insert(member)).map(|_| ())
         })?;
     }
     for (_, head) in &heads {
-        unpack(&head.tail, |member| found.push(member))?;
+        unpack(&head.tail, |member| found.insert(member))?;
     }
-    // What is sorted already in long stretches is merged, not sorted. A chunk that became full since the heads were read has
-    // members of a tail, too.
-    found.sort();
-    found.dedup();
     Ok(found)
 }
 
@@ -138,6 +134,11 @@ pub(super) fn all(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<
 fn unpack(bytes: &[u8], mut take: impl FnMut(i64)) -> Result<i64, StorageError> {
     let (mut last, mut number, mut shift) = (0i64, 0i64, 0u32);
     for byte in bytes {
+        if shift == 0 && *byte < 0x80 {
+            last += i64::from(*byte);
+            take(last);
+            continue;
+        }
         number |= i64::from(byte & 0x7f) << shift;
         shift += 7;
         if *byte < 0x80 {

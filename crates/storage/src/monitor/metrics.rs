@@ -1,6 +1,7 @@
 //! Reading metrics: counts, numbered pages, and the largest and smallest of a resource.
 
-use super::matching::{Pattern, begins};
+use super::matching::Pattern;
+use super::numbers::Numbers;
 use super::paging::{Paged, Place, Wanted};
 use super::{columns, lists, sessions, slot, words};
 use crate::db::Db;
@@ -38,8 +39,8 @@ pub enum Selection {
 enum Members {
     /// One list.
     List(i64, lists::Head),
-    /// Numbers in rising order.
-    Numbers(Vec<i64>),
+    /// Those of several lists, or common to two.
+    Numbers(Numbers),
     /// No session is what was asked for.
     NoSession,
 }
@@ -48,7 +49,7 @@ impl Members {
     fn len(&self) -> i64 {
         match self {
             Self::List(_, head) => head.size,
-            Self::Numbers(numbers) => numbers.len() as i64,
+            Self::Numbers(numbers) => numbers.len(),
             Self::NoSession => 0,
         }
     }
@@ -81,7 +82,7 @@ pub fn page(
     };
     let numbers = match members {
         Members::List(word, head) => lists::members(db, suite, word, &head, rows)?,
-        Members::Numbers(numbers) => numbers[rows.start as usize..rows.end as usize].to_vec(),
+        Members::Numbers(numbers) => numbers.places(rows),
         Members::NoSession => Vec::new(),
     };
     Ok(Paged::Page { items: by_numbers(db, suite, &numbers)?, page, pages })
@@ -112,11 +113,11 @@ pub fn extremes(
         Members::List(lists::ALL, head) if head.size > 0 => None,
         Members::List(word, _) => Some(lists::all(db, suite, &[word])?),
         Members::Numbers(numbers) => Some(numbers),
-        Members::NoSession => Some(Vec::new()),
+        Members::NoSession => Some(Numbers::default()),
     };
-    let mut best = Best { end, most, found: Vec::with_capacity(2 * most) };
+    let mut best = Best { end, most, found: Vec::with_capacity(2 * most), worst: None };
     if most > 0 {
-        columns::each(db, suite, resource, members.as_deref(), |number, value| best.offer(number, value))?;
+        columns::each(db, suite, resource, members.as_ref(), |number, value| best.offer(number, value))?;
     }
     let numbers = best.finish();
     let mut metrics: HashMap<i64, Metric> = HashMap::new();
@@ -128,16 +129,22 @@ pub fn extremes(
     Ok(numbers.iter().filter_map(|number| metrics.remove(number)).collect())
 }
 
-/// The best of what is offered.
+/// The best of what is offered, in rising order of the numbers.
 struct Best {
     end: End,
     most: usize,
     /// At most twice as many as wanted.
     found: Vec<(f64, i64)>,
+    /// The worst value of the wanted number of better ones: what is not better than that is out, because it came later.
+    worst: Option<f64>,
 }
 
 impl Best {
     fn offer(&mut self, number: i64, value: f64) {
+        let is_out = |worst| if self.end == End::Head { value <= worst } else { value >= worst };
+        if self.worst.is_some_and(is_out) {
+            return;
+        }
         if self.found.len() >= 2 * self.most {
             self.cut();
         }
@@ -156,7 +163,8 @@ impl Best {
     fn cut(&mut self) {
         let order = self.order();
         if self.found.len() > self.most {
-            self.found.select_nth_unstable_by(self.most, order);
+            let (_, (worst, _), _) = self.found.select_nth_unstable_by(self.most - 1, order);
+            self.worst = Some(*worst);
             self.found.truncate(self.most);
         }
     }
@@ -178,7 +186,7 @@ fn members(db: &mut Db<'_>, suite: SuiteId, selection: &Selection) -> Result<Mem
             let word = words::find(db, suite, *kind, text)?;
             return Ok(Members::Numbers(match (component, word) {
                 (Some(component), Some(word)) => common(db, suite, component, word)?,
-                _ => Vec::new(),
+                _ => Numbers::default(),
             }));
         }
         Selection::Like(kind, text) => {
@@ -188,45 +196,40 @@ fn members(db: &mut Db<'_>, suite: SuiteId, selection: &Selection) -> Result<Mem
             return Ok(Members::Numbers(lists::all(db, suite, &words)?));
         }
         Selection::Scm(reference) => {
-            return of_sessions(db, suite, |known| known.scm_ref.is_some_and(|scm| begins(scm, reference)));
+            let words = sessions::of_scm(db, suite, reference)?;
+            return of_sessions(db, suite, &words);
         }
         Selection::Pipeline(pipeline) => {
-            return of_sessions(db, suite, |known| known.pipeline == Some(pipeline));
+            let known = sessions::of_pipeline(db, suite, pipeline, None)?;
+            return of_sessions(db, suite, &words_of(&known));
         }
         Selection::Build(pipeline, build) => {
-            let in_build =
-                |known: &sessions::Known<'_>| known.pipeline == Some(pipeline) && known.build == Some(build);
-            return of_sessions(db, suite, in_build);
+            let known = sessions::of_pipeline(db, suite, pipeline, Some(build))?;
+            return of_sessions(db, suite, &words_of(&known));
         }
     };
     match word {
         Some(word) => Ok(Members::List(word, lists::head(db, suite, word)?)),
-        None => Ok(Members::Numbers(Vec::new())),
+        None => Ok(Members::Numbers(Numbers::default())),
     }
 }
 
-fn of_sessions(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    admit: impl Fn(&sessions::Known<'_>) -> bool,
-) -> Result<Members, StorageError> {
-    let words = sessions::words(db, suite, admit)?;
+fn words_of(known: &[sessions::Known]) -> Vec<i64> {
+    known.iter().map(|session| session.word).collect()
+}
+
+fn of_sessions(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Members, StorageError> {
     if words.is_empty() {
         return Ok(Members::NoSession);
     }
-    Ok(Members::Numbers(lists::all(db, suite, &words)?))
+    Ok(Members::Numbers(lists::all(db, suite, words)?))
 }
 
 /// The members that two lists have in common.
-fn common(db: &mut Db<'_>, suite: SuiteId, one: i64, other: i64) -> Result<Vec<i64>, StorageError> {
-    let (mut one, other) = (lists::all(db, suite, &[one])?, lists::all(db, suite, &[other])?);
-    let mut rest = other.as_slice();
-    one.retain(|number| {
-        let before = rest.iter().take_while(|other| *other < number).count();
-        rest = &rest[before..];
-        rest.first() == Some(number)
-    });
-    Ok(one)
+fn common(db: &mut Db<'_>, suite: SuiteId, one: i64, other: i64) -> Result<Numbers, StorageError> {
+    let mut common = lists::all(db, suite, &[one])?;
+    common.intersect(&lists::all(db, suite, &[other])?);
+    Ok(common)
 }
 
 /// Metrics by number, in rising order.

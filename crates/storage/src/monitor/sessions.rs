@@ -3,26 +3,39 @@
 use super::matching::begins;
 use super::paging::{Paged, Place, Wanted};
 use super::record::folded;
-use super::words;
+use super::words::{self, Kind};
 use crate::db::Db;
 use crate::error::StorageError;
 use crate::value::{Row, Value, values};
-use casebook_model::id::SuiteId;
+use casebook_model::id::{RunId, SuiteId};
 use casebook_model::measurement::{MetricWord, Session};
+use std::collections::HashSet;
 
-const COUNT: &str = "/* monitor.count_sessions */ select count(*) from monitor_session where suite_id = $1";
-const LIST: &str = "/* monitor.sessions */ select key, run_date, scm_ref, tags from monitor_session where suite_id = $1 \
-     order by session_no limit $2 offset $3";
+const COUNT: &str = "/* monitor.count_sessions */ select sessions from suite_counter where suite_id = $1";
+const LIST: &str = "/* monitor.sessions */ select key, run_date, scm_ref, tags from monitor_session \
+     where suite_id = $1 and session_no > $2 and session_no <= $3 order by session_no";
 const BY_NUMBERS: &str = "/* monitor.sessions_by_number */ select key, run_date, scm_ref, tags from monitor_session \
      where suite_id = $1 and session_no = any($2) order by session_no";
 const BY_PREFIX: &str = "/* monitor.sessions_by_prefix */ select session_no, key, scm_ref, tags \
      from monitor_session /*+ session_by_prefix */ where suite_id = $1 and folded >= $2 and folded < $3";
+pub(crate) const BY_SCM: &str = "/* monitor.sessions_by_scm */ select session_no, key, scm_ref, tags \
+     from monitor_session /*+ session_by_scm */ where suite_id = $1 and scm_folded >= $2 and scm_folded < $3";
 const SCAN: &str = "/* monitor.scan_sessions */ select session_no, key, scm_ref, tags from monitor_session where suite_id = $1 order by session_no";
-const KNOWN: &str = "/* monitor.known_sessions */ select key, scm_ref, pipeline, build, session_word from monitor_session \
-     where suite_id = $1 order by session_no";
-const OF_COMPONENT: &str = "/* monitor.sessions_of_component */ select s.key, s.scm_ref, s.pipeline, s.build, s.session_word \
-     from monitor_component_session c join monitor_session s on s.suite_id = c.suite_id and s.session_word = c.session_word \
-     where c.suite_id = $1 and c.component_word = $2 order by c.first_metric";
+const WORDS_OF_SCM: &str = "/* monitor.session_words_of_scm */ select scm_ref, session_word \
+     from monitor_session /*+ session_by_scm */ where suite_id = $1 and scm_folded >= $2 and scm_folded < $3";
+pub(crate) const OF_PIPELINE: &str = "/* monitor.sessions_of_pipeline */ select session_word, run_id \
+     from monitor_session /*+ session_by_pipeline */ where suite_id = $1 and pipeline_word = $2";
+pub(crate) const OF_BUILD: &str = "/* monitor.sessions_of_build */ select session_word, run_id \
+     from monitor_session /*+ session_by_pipeline */ where suite_id = $1 and pipeline_word = $2 and build_word = $3";
+pub(crate) const BUILDS: &str = "/* monitor.builds */ select build_word, min(session_no) from monitor_session /*+ session_by_pipeline */ \
+     where suite_id = $1 and pipeline_word = $2 and build_word is not null group by build_word order by 2";
+const KEYS_OF_BUILD: &str = "/* monitor.session_keys_of_build */ select key from monitor_session /*+ session_by_pipeline */ \
+     where suite_id = $1 and pipeline_word = $2 and build_word = $3 order by session_no";
+// SQLite keeps the order of a cross join: it was seen to go through all sessions.
+pub(crate) const OF_COMPONENT: &str = "/* monitor.sessions_of_component */ select s.key, s.pipeline_word, s.build_word \
+     from monitor_component_session c cross join monitor_session s \
+     where c.suite_id = $1 and c.component_word = $2 and s.suite_id = c.suite_id and s.session_word = c.session_word \
+     order by c.first_metric";
 
 /// Which sessions; everything that is said must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,7 +102,8 @@ pub fn page(
         Place::Rows { page, pages, rows } => (page, pages, rows),
     };
     let items = match numbers {
-        None => db.query(LIST, values![suite.get(), rows.end - rows.start, rows.start], read)?,
+        // Numbered without gaps.
+        None => db.query(LIST, values![suite.get(), rows.start, rows.end], read)?,
         Some(numbers) => {
             let numbers = &numbers[rows.start as usize..rows.end as usize];
             db.query(BY_NUMBERS, &[suite.get().into(), Value::Ints(numbers)], read)?
@@ -107,9 +121,12 @@ fn admitted(db: &mut Db<'_>, suite: SuiteId, filter: &SessionFilter) -> Result<V
         }
         Ok(())
     };
-    match filter.prefix.as_deref().and_then(range) {
+    let (of_key, of_scm) =
+        (filter.prefix.as_deref().and_then(range), filter.scm_prefix.as_deref().and_then(range));
+    let (statement, range) = if of_key.is_some() { (BY_PREFIX, of_key) } else { (BY_SCM, of_scm) };
+    match range {
         Some((from, to)) => {
-            db.each(BY_PREFIX, values![suite.get(), from.as_slice(), to.as_slice()], &mut visit)?;
+            db.each(statement, values![suite.get(), from.as_slice(), to.as_slice()], &mut visit)?;
         }
         None => db.each(SCAN, values![suite.get()], &mut visit)?,
     }
@@ -136,30 +153,40 @@ fn read(row: &Row<'_>) -> Result<Session, StorageError> {
     })
 }
 
-/// What decides whether a known session belongs to a pipeline or build.
-pub(super) struct Known<'a> {
-    pub(super) scm_ref: Option<&'a str>,
-    pub(super) pipeline: Option<&'a str>,
-    pub(super) build: Option<&'a str>,
+/// A known session.
+pub(super) struct Known {
+    /// Its identifier's word.
+    pub(super) word: i64,
+    pub(super) run: RunId,
 }
 
-/// The words of the known sessions that `admit` takes.
-pub(super) fn words(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    admit: impl Fn(&Known<'_>) -> bool,
-) -> Result<Vec<i64>, StorageError> {
+/// The words of the known sessions whose reference begins so.
+pub(super) fn of_scm(db: &mut Db<'_>, suite: SuiteId, prefix: &str) -> Result<Vec<i64>, StorageError> {
+    let Some((from, to)) = range(prefix) else { return Ok(Vec::new()) };
     let mut words = Vec::new();
-    db.each(KNOWN, values![suite.get()], |row| {
-        let (scm, pipeline, build): (Option<String>, Option<String>, Option<String>) =
-            (row.get(1)?, row.get(2)?, row.get(3)?);
-        let known = Known { scm_ref: scm.as_deref(), pipeline: pipeline.as_deref(), build: build.as_deref() };
-        if admit(&known) {
-            words.push(row.get(4)?);
+    db.each(WORDS_OF_SCM, values![suite.get(), from.as_slice(), to.as_slice()], |row| {
+        if begins(&row.get::<String>(0)?, prefix) {
+            words.push(row.get(1)?);
         }
         Ok(())
     })?;
     Ok(words)
+}
+
+/// The known sessions of a pipeline, or of one of its builds.
+pub(super) fn of_pipeline(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    pipeline: &str,
+    build: Option<&str>,
+) -> Result<Vec<Known>, StorageError> {
+    let Some(pipeline) = words::find(db, suite, Kind::Pipeline, pipeline)? else { return Ok(Vec::new()) };
+    let read = |row: &Row<'_>| Ok(Known { word: row.get(0)?, run: RunId(row.get(1)?) });
+    let Some(build) = build else { return db.query(OF_PIPELINE, values![suite.get(), pipeline], read) };
+    match words::find(db, suite, Kind::Build, build)? {
+        Some(build) => db.query(OF_BUILD, values![suite.get(), pipeline, build], read),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// What is asked of pipelines.
@@ -184,34 +211,65 @@ pub fn pipelines(
     component: Option<&str>,
     level: &Level,
 ) -> Result<Vec<String>, StorageError> {
-    let mut seen = std::collections::HashSet::new();
-    let mut found = Vec::new();
-    let mut visit = |row: &Row<'_>| {
-        let (pipeline, build): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
-        let name = match level {
-            Level::Pipelines => pipeline,
-            Level::Builds(wanted) => build.filter(|_| pipeline.as_ref() == Some(wanted)),
-            Level::Sessions(wanted, number) => {
-                let fits = pipeline.as_ref() == Some(wanted) && build.as_ref() == Some(number);
-                if fits { Some(row.get(0)?) } else { None }
+    let wanted = match level {
+        Level::Pipelines => (None, None),
+        Level::Builds(pipeline) => (words::find(db, suite, Kind::Pipeline, pipeline)?, None),
+        Level::Sessions(pipeline, build) => {
+            let pipeline = words::find(db, suite, Kind::Pipeline, pipeline)?;
+            (pipeline, words::find(db, suite, Kind::Build, build)?)
+        }
+    };
+    let Some(component) = component else { return of_all(db, suite, level, wanted) };
+    let Some(component) = words::find(db, suite, MetricWord::Component, component)? else {
+        return Ok(Vec::new());
+    };
+    let (mut seen, mut found, mut keys) = (HashSet::new(), Vec::new(), Vec::new());
+    db.each(OF_COMPONENT, values![suite.get(), component], |row| {
+        let (pipeline, build): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
+        match level {
+            Level::Pipelines => found.extend(pipeline.filter(|word| seen.insert(*word))),
+            Level::Builds(_) if wanted.0.is_some() && pipeline == wanted.0 => {
+                found.extend(build.filter(|word| seen.insert(*word)));
             }
-        };
-        if let Some(name) = name
-            && seen.insert(name.clone())
-        {
-            found.push(name);
+            Level::Sessions(..)
+                if wanted.0.is_some() && wanted.1.is_some() && (pipeline, build) == wanted =>
+            {
+                keys.push(row.get(0)?);
+            }
+            _ => {}
         }
         Ok(())
-    };
-    match component {
-        None => db.each(KNOWN, values![suite.get()], &mut visit)?,
-        Some(component) => {
-            if let Some(word) = words::find(db, suite, MetricWord::Component, component)? {
-                db.each(OF_COMPONENT, values![suite.get(), word], &mut visit)?;
-            }
+    })?;
+    if matches!(level, Level::Sessions(..)) { Ok(keys) } else { names(db, suite, &found) }
+}
+
+/// The same of all sessions; `wanted` are the words of the pipeline and build that are asked about.
+fn of_all(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    level: &Level,
+    wanted: (Option<i64>, Option<i64>),
+) -> Result<Vec<String>, StorageError> {
+    match (level, wanted) {
+        (Level::Pipelines, _) => {
+            let found = words::few_of_kind(db, suite, Kind::Pipeline, |_| true)?;
+            Ok(found.into_iter().map(|(_, name)| name).collect())
         }
+        (Level::Builds(_), (Some(pipeline), _)) => {
+            let found: Vec<i64> = db.query(BUILDS, values![suite.get(), pipeline], |row| row.get(0))?;
+            names(db, suite, &found)
+        }
+        (Level::Sessions(..), (Some(pipeline), Some(build))) => {
+            db.query(KEYS_OF_BUILD, values![suite.get(), pipeline, build], |row| row.get(0))
+        }
+        _ => Ok(Vec::new()),
     }
-    Ok(found)
+}
+
+/// The texts of words, in their order.
+fn names(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<String>, StorageError> {
+    let mut texts = words::texts(db, suite, words)?;
+    Ok(words.iter().filter_map(|word| texts.remove(word)).collect())
 }
 
 /// The components whose name begins with `prefix`, in the order of the first metric of each; the empty name stands for none.
@@ -219,6 +277,6 @@ pub fn pipelines(
 /// # Errors
 /// The database fails.
 pub fn components(db: &mut Db<'_>, suite: SuiteId, prefix: &str) -> Result<Vec<String>, StorageError> {
-    let found = words::of_kind(db, suite, MetricWord::Component, |name| begins(name, prefix))?;
+    let found = words::few_of_kind(db, suite, MetricWord::Component, |name| begins(name, prefix))?;
     Ok(found.into_iter().map(|(_, name)| name).collect())
 }

@@ -9,15 +9,41 @@ use crate::value::{Value, values};
 use casebook_model::id::SuiteId;
 use casebook_model::key::Key;
 use casebook_model::measurement::MetricWord;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 const SINCE: &str = "/* monitor.words_since */ select word_id, kind, word_key from monitor_word where suite_id = $1 and word_id > $2";
 const FIND: &str = "/* monitor.find_word */ select word_id from monitor_word where suite_id = $1 and kind = $2 and word_key = $3";
 const OF_KIND: &str = "/* monitor.words_of_kind */ select word_id, word from monitor_word where suite_id = $1 and kind = $2 order by word_id";
+const FEW_OF_KIND: &str = "/* monitor.few_words_of_kind */ select word_id, word from monitor_word /*+ word_by_key */ \
+     where suite_id = $1 and kind = $2 order by word_id";
 const BY_IDS: &str =
     "/* monitor.words */ select word_id, word from monitor_word where suite_id = $1 and word_id = any($2)";
 const PUT: Insert =
     Insert { into: "monitor_word (suite_id, word_id, kind, word_key, word)", columns: 5, conflict: "" };
+
+/// What a word is: a text of metrics, or the pipeline or build of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Of(MetricWord),
+    Pipeline,
+    Build,
+}
+
+impl Kind {
+    const fn code(self) -> i64 {
+        match self {
+            Self::Of(word) => word.code(),
+            Self::Pipeline => 9,
+            Self::Build => 10,
+        }
+    }
+}
+
+impl From<MetricWord> for Kind {
+    fn from(word: MetricWord) -> Self {
+        Self::Of(word)
+    }
+}
 
 /// What the writer remembers of a suite's words and names.
 #[derive(Default)]
@@ -25,12 +51,14 @@ pub(crate) struct Memory {
     upto: i64,
     words: HashMap<(i64, Key), i64>,
     pub(super) names: Names,
+    /// Components with spellings of their tests that are surely stored.
+    spellings: HashSet<(i64, Key)>,
 }
 
 impl Memory {
     /// How many, for the bound on all suites.
     pub(crate) fn len(&self) -> usize {
-        self.words.len() + self.names.len()
+        self.words.len() + self.names.len() + self.spellings.len()
     }
 
     /// Reads the words that came since. The suite's counter row is locked, and says that there are `words`.
@@ -45,6 +73,7 @@ impl Memory {
         }
         if self.upto > words {
             self.words.clear();
+            self.spellings.clear();
             self.upto = 0;
         }
         db.each(SINCE, values![suite.get(), self.upto], |row| {
@@ -60,7 +89,7 @@ impl Memory {
 pub(super) struct Numbering<'a> {
     memory: &'a mut Memory,
     made: &'a mut i64,
-    new: Vec<(i64, MetricWord, Key, &'a str)>,
+    new: Vec<(i64, Kind, Key, &'a str)>,
 }
 
 impl<'a> Numbering<'a> {
@@ -69,12 +98,18 @@ impl<'a> Numbering<'a> {
     }
 
     /// The number of a word, new or known.
-    pub(super) fn number(&mut self, kind: MetricWord, key: Key, text: &'a str) -> i64 {
+    pub(super) fn number(&mut self, kind: impl Into<Kind>, key: Key, text: &'a str) -> i64 {
+        let kind = kind.into();
         *self.memory.words.entry((kind.code(), key)).or_insert_with(|| {
             *self.made += 1;
             self.new.push((*self.made, kind, key, text));
             *self.made
         })
+    }
+
+    /// Whether it is not known yet that tests spelled so have metrics of a component; it is from now on.
+    pub(super) fn is_new_spelling(&mut self, component: i64, spelling: Key) -> bool {
+        self.memory.spellings.insert((component, spelling))
     }
 
     /// Writes the words that are new.
@@ -92,21 +127,41 @@ impl<'a> Numbering<'a> {
 pub(super) fn find(
     db: &mut Db<'_>,
     suite: SuiteId,
-    kind: MetricWord,
+    kind: impl Into<Kind>,
     text: &str,
 ) -> Result<Option<i64>, StorageError> {
-    db.find(FIND, values![suite.get(), kind.code(), &word_key(text)], |row| row.get(0))
+    db.find(FIND, values![suite.get(), kind.into().code(), &word_key(text)], |row| row.get(0))
 }
 
-/// The words of a kind that `admit` takes, in the order in which they came first.
+/// The words of a kind that `admit` takes, in the order in which they came first. Reads all words of the suite one after another.
 pub(super) fn of_kind(
     db: &mut Db<'_>,
     suite: SuiteId,
-    kind: MetricWord,
+    kind: impl Into<Kind>,
+    admit: impl Fn(&str) -> bool,
+) -> Result<Vec<(i64, String)>, StorageError> {
+    read_kind(db, OF_KIND, suite, kind.into(), admit)
+}
+
+/// The same of a kind that has few words: reads only those.
+pub(super) fn few_of_kind(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    kind: impl Into<Kind>,
+    admit: impl Fn(&str) -> bool,
+) -> Result<Vec<(i64, String)>, StorageError> {
+    read_kind(db, FEW_OF_KIND, suite, kind.into(), admit)
+}
+
+fn read_kind(
+    db: &mut Db<'_>,
+    statement: &'static str,
+    suite: SuiteId,
+    kind: Kind,
     admit: impl Fn(&str) -> bool,
 ) -> Result<Vec<(i64, String)>, StorageError> {
     let mut found = Vec::new();
-    db.each(OF_KIND, values![suite.get(), kind.code()], |row| {
+    db.each(statement, values![suite.get(), kind.code()], |row| {
         let text: String = row.get(1)?;
         if admit(&text) {
             found.push((row.get(0)?, text));

@@ -1,14 +1,19 @@
 //! pytest-monitor's records: numbers, refusals, lists and pages.
 
 use crate::builder::Fixture;
-use casebook_model::measurement::{Metric, Session};
+use casebook_model::measurement::{Metric, MetricWord, Resource, Session};
 use casebook_model::run::Protocol;
 use casebook_storage::Store;
 use casebook_storage::ingest::{self, NewUpload, Receipt, Record, Refusal};
-use casebook_storage::monitor::{self, NewMetric, NewSession};
+use casebook_storage::monitor::metrics::{self, End, Selection};
+use casebook_storage::monitor::{self, NewMetric, NewSession, Paged, Wanted};
 use casebook_testkit::{TestDatabase, both_engines};
 
-both_engines!(a_known_session_is_refused_with_all_it_brings, metrics_are_numbered_in_the_order_of_commit);
+both_engines!(
+    a_known_session_is_refused_with_all_it_brings,
+    metrics_are_numbered_in_the_order_of_commit,
+    every_selection_is_that_of_a_full_scan,
+);
 
 fn session(key: &str, run_date: &str) -> Record {
     let tags = vec![("pipeline_branch".to_owned(), Some("main".to_owned())), ("empty".to_owned(), None)];
@@ -19,7 +24,7 @@ fn session(key: &str, run_date: &str) -> Record {
 fn metric(session: &str, variant: &str, total: f64) -> Record {
     let words = [session, "context", "item", variant, "function", "", "path", "location"].map(str::to_owned);
     let metric = Metric { words, started: "then".to_owned(), values: [total, 0.0, 0.0, 0.0, 0.0] };
-    Record::Monitor(monitor::Record::Metric(Box::new(NewMetric::new(metric))))
+    Record::Monitor(monitor::Record::Metric(Box::new(NewMetric::new(metric, None))))
 }
 
 fn upload(fixture: &Fixture, session: &str, records: Vec<Record>) -> NewUpload {
@@ -76,4 +81,101 @@ fn metrics_are_numbered_in_the_order_of_commit(database: &TestDatabase) {
     }
     assert!(numbers.iter().copied().eq(1..=2400));
     assert_eq!(fixture.number("select size from monitor_list where word_id = 0"), 2400);
+}
+
+/// Metrics past several chunks and blocks, with many equal values.
+fn scattered(number: usize) -> Metric {
+    let values = [0.0, -0.0, 1.5, -2.0, 7.0, 1.5, 3.25];
+    let value = |salt: usize| values[(number * 31 + salt * 17 + number / 97) % values.len()];
+    let words = [
+        format!("s{}", number % 5),
+        format!("context{}", number % 2),
+        format!("item_{}", number % 11),
+        format!("item_{}[{}]", number % 11, number % 23),
+        if number % 40 == 39 { "module" } else { "function" }.to_owned(),
+        if number % 10 < 7 { "dense".to_owned() } else { format!("rare{}", number % 3) },
+        "path".to_owned(),
+        "location".to_owned(),
+    ];
+    Metric { words, started: number.to_string(), values: std::array::from_fn(value) }
+}
+
+fn every_selection_is_that_of_a_full_scan(database: &TestDatabase) {
+    let fixture = Fixture::new(database);
+    let all: Vec<Metric> = (0..1700).map(scattered).collect();
+    for number in 0..4 {
+        let tags = [("pipeline_branch", number % 2), ("pipeline_build_no", number)];
+        let session = Session {
+            key: format!("s{number}"),
+            run_date: "2026-01-01T00:00:00".to_owned(),
+            scm_ref: Some(format!("AB{number}")),
+            tags: tags.map(|(name, value)| (name.to_owned(), Some(value.to_string()))).into(),
+        };
+        let record = Record::Monitor(monitor::Record::Session(Box::new(NewSession::new(session))));
+        let _ = answers(&fixture, &[upload(&fixture, &format!("s{number}"), vec![record])]);
+    }
+    // In groups of many sizes, so that chunks and blocks become full in the middle of some.
+    let mut rest = all.as_slice();
+    for size in (1..).map(|group| group * 37 % 211 + 1) {
+        let (group, later) = rest.split_at(size.min(rest.len()));
+        let one = |metric: &Metric| {
+            let new =
+                Record::Monitor(monitor::Record::Metric(Box::new(NewMetric::new(metric.clone(), None))));
+            upload(&fixture, metric.word(MetricWord::Session), vec![new])
+        };
+        let _ = answers(&fixture, &group.iter().map(one).collect::<Vec<_>>());
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let session = |metric: &Metric| metric.word(MetricWord::Session)[1..].parse::<i64>().unwrap();
+    type Admit<'a> = &'a dyn Fn(&Metric) -> bool;
+    let selections: [(Selection, Admit<'_>); 8] = [
+        (Selection::All, &|_| true),
+        (Selection::Word(MetricWord::Component, "dense".to_owned()), &|metric| metric.words[5] == "dense"),
+        (Selection::Word(MetricWord::Variant, "item_3[7]".to_owned()), &|metric| {
+            metric.words[3] == "item_3[7]"
+        }),
+        (Selection::InComponent("dense".to_owned(), MetricWord::Item, "item_3".to_owned()), &|metric| {
+            metric.words[5] == "dense" && metric.words[2] == "item_3"
+        }),
+        (Selection::Like(MetricWord::Variant, "ITEM_1%3]".to_owned()), &|metric| {
+            metric.words[3].starts_with("item_1") && metric.words[3].ends_with("3]")
+        }),
+        // The fifth session did not come.
+        (Selection::Scm("ab".to_owned()), &|metric| session(metric) < 4),
+        (Selection::Pipeline("1".to_owned()), &|metric| matches!(session(metric), 1 | 3)),
+        (Selection::Build("0".to_owned(), "2".to_owned()), &|metric| session(metric) == 2),
+    ];
+    for (selection, admit) in &selections {
+        let expected: Vec<&Metric> = all.iter().filter(|metric| admit(metric)).collect();
+        let counted = fixture.store.read(|db| metrics::count(db, fixture.suite, selection)).unwrap();
+        assert_eq!(counted, expected.len() as i64, "{selection:?}");
+        for page in [1, 2, 7, -1] {
+            let wanted = Wanted { page, size: 100 };
+            let found = fixture.store.read(|db| metrics::page(db, fixture.suite, selection, wanted)).unwrap();
+            let of_all = wanted.of(expected.clone());
+            match (found, of_all) {
+                (Paged::Page { items, .. }, Paged::Page { items: expected, .. }) => {
+                    assert_eq!(items.iter().collect::<Vec<_>>(), expected, "{selection:?} page {page}");
+                }
+                (found, expected) => assert_eq!(found == Paged::NoSuchPage, expected == Paged::NoSuchPage),
+            }
+        }
+        for (end, most) in
+            [(End::Head, 1), (End::Tail, 10), (End::Head, 500), (End::Tail, 500), (End::Head, 0)]
+        {
+            let resource = Resource::Memory;
+            let found =
+                fixture.store.read(|db| metrics::extremes(db, fixture.suite, selection, resource, end, most));
+            let mut sorted = expected.clone();
+            sorted.sort_by(|a, b| {
+                let by_value = a.values[4].partial_cmp(&b.values[4]).unwrap();
+                if end == End::Head { by_value.reverse() } else { by_value }
+            });
+            sorted.truncate(most);
+            assert_eq!(found.unwrap().iter().collect::<Vec<_>>(), sorted, "{selection:?} {end:?} {most}");
+        }
+    }
 }
