@@ -68,8 +68,9 @@ class Planner:
         """The plan of a test of which only the node id is known, because its worker crashed."""
         if self.idle or self.foreign.everywhere:
             return NONE
-        found = self._server(self.document.find(self.identify(node_id)))
-        return found or self._everything() or NONE
+        test = self.identify(node_id)
+        found = self._explicit(test) or self._server(self.document.find(test))
+        return found or self._new(test) or self._everything() or NONE
 
     def _decide(self, item: pytest.Item, test: Identity) -> Plan:
         explicit = self._explicit(test)
@@ -96,8 +97,7 @@ class Planner:
             runs = self.values["explicit_runs"] or ATTEMPT_TO_FIX_RUNS
             return self._plan("attempt_to_fix", "option", runs, runs)
         if self.values["explicit_runs"] is not None or self.values["explicit_passes"] is not None:
-            passes = self.values["explicit_passes"] or 1
-            return self._plan("rerun", "option", max(self.values["explicit_runs"] or passes, passes), passes)
+            return self._plan("rerun", "option", self.values["max_runs"] or 1, self.values["min_passes"] or 1)
         return None
 
     def _server(self, policy: Policy | None) -> Plan | None:

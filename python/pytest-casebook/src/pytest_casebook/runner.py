@@ -76,7 +76,12 @@ class Runner:
         outcome = yield
         if outcome.excinfo is not None:
             return
-        report = outcome.get_result()
+        try:
+            self._observe(item, call, outcome.get_result())
+        except Exception as error:
+            self.give_up(error)
+
+    def _observe(self, item: pytest.Item, call: Any, report: Any) -> None:
         if call.when == "teardown":
             taken = self._meter.stop()
             if taken:
