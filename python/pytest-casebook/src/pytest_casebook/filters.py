@@ -43,7 +43,9 @@ def _matches(patterns: tuple[str, ...], error: BaseException) -> bool:
     names = {each.__name__ for each in type(error).__mro__} | {
         f"{each.__module__}.{each.__qualname__}" for each in type(error).__mro__
     }
-    return any(pattern in names for pattern in patterns) or _matches_text(patterns, f"{type(error).__name__}: {say(error)}")
+    return any(pattern in names for pattern in patterns) or _matches_text(
+        patterns, f"{type(error).__name__}: {say(error)}"
+    )
 
 
 def _matches_text(patterns: tuple[str, ...], text: str) -> bool:

@@ -64,7 +64,10 @@ class Made:
             error = self.errors[0]
             self.attempt.exception, self.attempt.message = str(type(error)), say(error)
         if self.attempt.outcome == FAILED and self.warnings:
-            told = [f"{each.filename}:{each.lineno}: {each.category.__name__}: {each.message}" for each in self.warnings]
+            told = [
+                f"{each.filename}:{each.lineno}: {each.category.__name__}: {say(each.message)}"
+                for each in self.warnings
+            ]
             self.attempt.output = cut("\n".join(["Warnings", *told, self.attempt.output]), OUTPUT_LIMIT)
 
 
@@ -109,7 +112,7 @@ class Loop:
             made.append(Made())
             self._attempt(item, plan, made)
             try:
-                self._count(made)
+                self._count(plan, made)
                 decided, stopped_by = self._decide(item, plan, made)
                 if decided:
                     return decided, stopped_by
@@ -137,13 +140,13 @@ class Loop:
             self.current = None
         last.seconds = time.perf_counter() - started
 
-    def _count(self, made: list[Made]) -> None:
+    def _count(self, plan: Plan, made: list[Made]) -> None:
         last = made[-1]
         last.complete()
         if len(made) > 1:
-            self._limits.count_rerun(last.seconds)
+            self._limits.count_rerun(last.seconds, plan.mode == "new")
         else:
-            self._limits.count_first(last.outcome == FAILED)
+            self._limits.count_first(last.outcome == FAILED, last.seconds)
 
     def _reached(self, plan: Plan, made: list[Made]) -> str:
         return goal.reached(plan, [each.outcome for each in made], made[0].attempt.duration, self._run_out)
@@ -162,7 +165,7 @@ class Loop:
             messages = [] if last.errors else [_message(last.attempt)]
             if not filters.allows(plan.only, plan.except_, last.errors, messages):
                 return FAILED, "filter"
-        limit = self._limits.forbid(sum(each.seconds for each in made))
+        limit = self._limits.forbid(sum(each.seconds for each in made), plan.mode == "new")
         if limit:
             self._limits.blocked[limit] += 1
             return goal.when_stopped(outcomes), limit
@@ -173,7 +176,8 @@ def _collected_warnings(item: pytest.Item, made: Made) -> Any:
     """Keeps an attempt's warnings from pytest's own record until it is known whether the attempt is shown."""
     stack = ExitStack()
     if item.config.pluginmanager.hasplugin("warnings"):
-        made.warnings = stack.enter_context(warnings.catch_warnings(record=True)) or []
+        found = stack.enter_context(warnings.catch_warnings(record=True))
+        made.warnings = [] if found is None else found
     return stack
 
 

@@ -218,8 +218,9 @@ def _add_ini(parser: pytest.Parser, key: Key) -> None:
     """Every value may be text; where pytest can read them from a pyproject.toml, also a number, true or false."""
     kind: Any = "linelist" if key.kind == "list" else "string"
     if key.kind in (bool, int, float):
+        either: Any = Union[key.kind, str]
         try:
-            parser.addini(ini_name(key), key.help, type=Union[key.kind, str], default=None)
+            parser.addini(ini_name(key), key.help, type=either, default=None)
         except (AssertionError, TypeError, ValueError):  # this pytest knows no such types
             pass
         else:

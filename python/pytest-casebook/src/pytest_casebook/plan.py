@@ -79,7 +79,9 @@ class Planner:
         marked = self._marker(item)
         if marked is not None and marked.source == "pinned marker":
             return marked
-        listed = self.document.find(test, _import_name(item)) if self.document.entries else None
+        listed = None
+        if self.document.entries:
+            listed = self.document.find(test, _import_name(item), plainly=not _is_repetition(item))
         from_server = self._server(listed)
         if from_server is not None:
             return from_server
@@ -193,6 +195,12 @@ def _names(value: Any) -> tuple[str, ...]:
         return ()
     values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     return tuple(each.__name__ if isinstance(each, type) else str(each) for each in values)
+
+
+def _is_repetition(item: pytest.Item) -> bool:
+    """Whether pytest-repeat or pytest-flakefinder made it. Who repeats a test wants to see each outcome."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return any(name.startswith(("__pytest_repeat", "__flakefinder")) for name in parameters)
 
 
 def _import_name(item: pytest.Item) -> str:

@@ -119,6 +119,7 @@ class Runner:
 
     def _count(self, report: Any) -> None:
         """The guard looks at all tests, also at those that are none of our business."""
+        self._limits.spent += float(getattr(report, "duration", 0.0) or 0.0)
         if report.when == "setup" and not self._plain_failed:
             self._limits.started += 1
         if report.outcome == FAILED and not self._plain_failed:

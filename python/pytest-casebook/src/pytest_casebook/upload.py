@@ -125,10 +125,11 @@ class Uploader:
         with self._lock:
             left = list(self._unsent)
         # Where one is not accepted, the server is away.
-        if all(self._send_own(payload) for payload in left) and not self._closing:
+        if all(self._send_own(payload, last=True) for payload in left) and not self._closing:
             self._send_spooled()
 
-    def _send_own(self, payload: dict[str, Any]) -> bool:
+    def _send_own(self, payload: dict[str, Any], last: bool = False) -> bool:
+        """Whether the server has decided on an upload. Who is not the last to try says nothing of it."""
         if self._refused or self._closing:
             return False
         try:
@@ -137,7 +138,7 @@ class Uploader:
             self._refused = True
             return False
         except Exception as error:  # a thread that dies would lose the rest
-            if self._deadline < float("inf"):  # else it is tried again at the end
+            if last:
                 self._problem(self._settings.redactor.message(error))
             return False
         with self._lock:
