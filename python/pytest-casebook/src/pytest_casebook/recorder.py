@@ -188,15 +188,10 @@ class Recorder:
         opened.worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "") or opened.worker
         outcomes = [each.outcome for each in opened.crashed]
         decided = goal.reached(plan, outcomes, opened.crashed[0].duration, run_out=False)
-        if not decided and hasattr(sched, "mark_test_pending"):
-            try:
-                sched.mark_test_pending(node_id)
-            except NotImplementedError:
-                pass
-            else:
-                report.outcome = "rerun"
-                report._casebook_rerun = True
-                return
+        if not decided and _is_scheduled_again(sched, node_id):
+            report.outcome = "rerun"
+            report._casebook_rerun = True
+            return
         record = Record(node_id, mode=plan.mode, source=plan.source, verdict="failed", attempts=[])
         record.max_runs, record.min_passes = plan.max_runs, plan.min_passes
         if plan.quarantines:
@@ -315,3 +310,13 @@ class Recorder:
         if self.source.problem and self.verdicts[FAILED] and not self.source.document.entries:
             found.append(f"{self.source.how}; a failure might be a known one")
         return found
+
+
+def _is_scheduled_again(sched: Any, node_id: str) -> bool:
+    """Asks xdist to run a test again whose worker crashed; those that keep scopes together do so by themselves."""
+    try:
+        sched.mark_test_pending(node_id)
+    except NotImplementedError:
+        work = [getattr(sched, "workqueue", {}), *getattr(sched, "assigned_work", {}).values()]
+        return any(unit.get(node_id) is False for units in work for unit in units.values())
+    return True
