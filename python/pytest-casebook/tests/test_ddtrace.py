@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from others import only_with
 
 pytestmark = only_with("ddtrace")
@@ -109,7 +108,9 @@ def test_state_of_the_instance_is_seen_by_the_next_attempt(service, other, casef
 def test_the_timer_of_pytest_timeout_is_restarted(service, other, casefile, attempts):
     pytest.importorskip("pytest_timeout")
     service("a")
-    casefile("import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(1.5)\n    script('a', 'fp')")
+    casefile(
+        "import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(1.5)\n    script('a', 'fp')"
+    )
     assert other("ddtrace", "--timeout=0.7", "-p", "timeout").ret == 1
 
 

@@ -287,9 +287,10 @@ def test_markers_of_other_plugins(casefile, run, attempts, pytester, marker, run
     assert attempts("a") == runs + 1
 
 
-def test_dry_run(policy_file, casefile, run, attempts):
+def test_dry_run(policy_file, casefile, run, attempts, xdist):
     casefile("def test_a(): script('a', 'fp')\ndef test_b(): pass")
-    result = run(policy_file({"class_name": "test_case", "name": "test_a", "max_runs": 3}), "--casebook-dry-run")
+    policy = policy_file({"class_name": "test_case", "name": "test_a", "max_runs": 3})
+    result = run(policy, "--casebook-dry-run", xdist=xdist)
     result.stdout.fnmatch_lines(["*test_case.py::test_a: rerun 1 of 3 (server)", "*test_case.py::test_b: none"])
     assert attempts("a") == 1
 
@@ -431,3 +432,16 @@ def test_an_unknown_mode_of_the_server_wins_over_a_marker(policy_file, casefile,
 def test_a_required_policy_file_or_cache_is_no_server(policy_file, casefile, run):
     casefile("def test_a(): pass")
     assert run(policy_file(), "--casebook-require-server").ret == 4
+
+
+@pytest.mark.parametrize(
+    "arguments", ["max_runs=0", "max_runs='3'", "min_passes=5", "delay='soon'", "only='('", "delay=-1"]
+)
+def test_a_marker_that_cannot_be_obeyed_is_ignored_with_a_note(casefile, run, xdist, arguments):
+    casefile(
+        f"@pytest.mark.casebook({arguments})\ndef test_a(): script('a', 'fp')\n"
+        "@pytest.mark.casebook(max_runs=2)\ndef test_b(): script('b', 'fp')"
+    )
+    result = run(xdist=xdist)
+    assert result.parseoutcomes() == {"failed": 1, "passed": 1, "rerun": 1}
+    result.stdout.fnmatch_lines(["marker of test_case.py::test_a: it is ignored*"])

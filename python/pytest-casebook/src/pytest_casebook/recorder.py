@@ -62,6 +62,7 @@ class Recorder:
     tally: Tally | None = None
     off: bool = False
     finished: bool = False
+    planned: list[str] = field(default_factory=list)
     # Tests change folders and variables.
     junit_file: str = ""
     summary_file: str = field(default_factory=lambda: os.environ.get("GITHUB_STEP_SUMMARY", ""))
@@ -232,6 +233,10 @@ class Recorder:
         try:
             told = json.loads(getattr(node, "workeroutput", {}).get("casebook", "{}"))
             self.blocked.update(told.get("blocked", {}))
+            # In a dry run every worker knows the same.
+            self.planned = told.get("planned", [])
+            notes = self.source.document.notes
+            notes += [note for note in told.get("notes", []) if note not in notes]
             if told.get("problem"):
                 self.trouble(RuntimeError(told["problem"]))
         except (ValueError, AttributeError):

@@ -32,6 +32,7 @@ class Runner:
         self._setup_only = config.getoption("setuponly", False) or config.getoption("setupplan", False)
         self._plain = ""
         self._plain_failed = False
+        self._planned: list[str] = []
         self._extra: tuple[dict[str, str], Plan | None] = ({}, None)
 
     def give_up(self, error: BaseException) -> None:
@@ -137,8 +138,13 @@ class Runner:
             record.since, record.reason, record.details_url = disabled.since, disabled.reason, disabled.details_url
             report._casebook_disabled = record.to_json()
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._planner.values["dry_run"] and hasattr(self._config, "workeroutput"):
+            self._planned = self._planner.table(session.items)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            output["casebook"] = json.dumps({**self._limits.to_json(), "problem": self._problem})
+            told = {**self._limits.to_json(), "problem": self._problem, "notes": self._planner.document.notes}
+            output["casebook"] = json.dumps({**told, "planned": self._planned})

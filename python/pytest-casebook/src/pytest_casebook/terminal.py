@@ -57,19 +57,15 @@ class Terminal:
         recorder = self._recorder
         if not recorder.settings["dry_run"]:
             return []
-        lines = ["casebook: what each test would get"]
         try:
-            for item in items:
-                plan = recorder.planner.plan(item)
-                counts = f" {plan.min_passes} of {plan.max_runs} ({plan.source})" if plan.mode != "none" else ""
-                lines.append(f"  {item.nodeid}: {plan.mode}{counts}")
+            return recorder.planner.table(items)
         except Exception as error:
             recorder.trouble(error)
-        return lines
+            return []
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         try:
-            lines = self._lines(terminalreporter)
+            lines = self._recorder.planned + self._lines(terminalreporter)
             self._write(terminalreporter, lines)
             for line in self._debug_lines():
                 terminalreporter.write_line(f"casebook: {line}")
