@@ -69,7 +69,7 @@ impl App {
             Ok(Some((suite, list)))
         });
         let Some((suite, list)) = found.await? else { return Ok(None) };
-        self.count_the_rest(suite, &list);
+        self.count_the_rest(suite.id, &list);
         Ok(Some(list))
     }
 

@@ -6,6 +6,7 @@
 use crate::detection::{Detection, Detector};
 use crate::metrics::Metrics;
 use crate::webhooks::outbox::Outbox;
+use crate::workers;
 use casebook_model::id::SuiteId;
 use casebook_storage::catalog::Catalogs;
 use casebook_storage::ingest::{self, NewUpload, Receipt, Refusal};
@@ -111,9 +112,7 @@ impl GroupCommit {
             .map(|number| {
                 let shared = Arc::clone(&shared);
                 let name = format!("casebook-writer-{number}");
-                let spawned = std::thread::Builder::new().name(name).spawn(move || shared.work());
-                #[expect(clippy::expect_used, reason = "without its writers the server cannot do anything")]
-                spawned.expect("the system lends a thread")
+                workers::spawn(name, move || shared.work())
             })
             .collect();
         Self { shared, threads: Mutex::new(threads) }

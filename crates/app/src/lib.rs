@@ -26,6 +26,7 @@ mod attempts;
 mod background;
 mod cancel;
 mod windows;
+mod workers;
 
 use attempts::Attempts;
 use casebook_model::id::{SuiteId, TestId};
@@ -39,9 +40,10 @@ use passwords::Passwords;
 use reruns::RerunLists;
 use shifts::Follower;
 use std::sync::Arc;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use webhooks::Webhooks;
 use windows::Windows;
+use workers::Workers;
 
 pub use casebook_storage::StorageError;
 pub use casebook_storage::page::{Listed, Page};
@@ -79,7 +81,7 @@ pub struct App {
     ids: PublicIdKey,
     metrics: Arc<Metrics>,
     /// Reports being read at one time: more than there are processors only take memory.
-    reading: Semaphore,
+    workers: Workers,
     /// There are records of deleted suites to clear away.
     cleaning: Notify,
     windows: Windows,
@@ -107,7 +109,6 @@ impl App {
             Arc::clone(&metrics),
             Arc::clone(&webhooks.outbox),
         );
-        let reading = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
         let (passwords, attempts) = (Passwords::default(), Attempts::default());
         let cleaning = Notify::new();
         Ok(Arc::new(Self {
@@ -117,7 +118,7 @@ impl App {
             attempts,
             ids,
             metrics,
-            reading,
+            workers: Workers::start(),
             cleaning,
             windows: Windows::default(),
             webhooks: Arc::new(webhooks),

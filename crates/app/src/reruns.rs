@@ -4,7 +4,7 @@
 mod counts;
 mod list;
 
-use crate::App;
+use crate::{App, on_waiting_thread};
 use casebook_model::disposition::Disposition;
 use casebook_model::id::{SuiteId, TestId};
 use casebook_model::policy::RunCounts;
@@ -12,6 +12,7 @@ use casebook_model::suite::Suite;
 use casebook_model::test::Identity;
 use casebook_model::time::Timestamp;
 use casebook_storage::{Db, StorageError, policies};
+use counts::{Counted, Wanted};
 use list::Kept;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,7 @@ const MOST_LISTS: usize = 1_000;
 pub struct RerunList {
     /// Tests that are not treated like all others; the one with the latest evidence last.
     pub tests: Vec<Arc<Listed>>,
-    /// Some counts are estimates, and better ones are on their way.
+    /// Some counts are estimates or of before the latest evidence, and better ones are on their way.
     pub(crate) estimated: bool,
 }
 
@@ -69,7 +70,10 @@ pub(crate) struct RerunLists {
 type Place = Arc<Mutex<Kept>>;
 
 impl RerunLists {
-    /// The list of `suite` as of `now`.
+    /// The list of `suite` as of `now`. A few tests are counted for it, unless somebody is at it; the others stay estimated.
+    ///
+    /// Counting needs histories, and nobody waits for those of others: the place is held only to look at what is known and to
+    /// put down what was learned.
     pub(crate) fn get(
         &self,
         db: &mut Db<'_>,
@@ -77,15 +81,42 @@ impl RerunLists {
         now: Timestamp,
     ) -> Result<Arc<RerunList>, StorageError> {
         let place = self.place(suite.id);
-        let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked at under the lock, so that a list never goes back behind one that was answered.
-        let versions = policies::versions(db, suite.id)?.ok_or(StorageError::NoSuchSuite)?;
-        kept.list(db, suite, versions, now)
+        let wanted = {
+            let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
+            let most = match kept.is_new() {
+                true => counts::MOST_AT_ONCE,
+                false if self.is_counting(suite.id) => 0,
+                false => counts::MOST_A_TIME,
+            };
+            // Looked at under the lock, so that a list never goes back behind one that was answered.
+            let versions = policies::versions(db, suite.id)?.ok_or(StorageError::NoSuchSuite)?;
+            let list = kept.list(db, suite, versions, now)?;
+            let wanted = if list.estimated { kept.wanted(now, most) } else { Vec::new() };
+            if wanted.is_empty() {
+                return Ok(list);
+            }
+            wanted
+        };
+        let counted = counts::count(db, suite.id, &wanted, now)?;
+        Ok(place.lock().unwrap_or_else(PoisonError::into_inner).put(counted, now))
+    }
+
+    /// Tests of the suite that are to be counted.
+    fn wanted(&self, suite: SuiteId, now: Timestamp) -> Vec<Wanted> {
+        self.place(suite).lock().unwrap_or_else(PoisonError::into_inner).wanted(now, counts::MOST_AT_ONCE)
+    }
+
+    fn put(&self, suite: SuiteId, counted: Vec<(TestId, Counted)>, now: Timestamp) {
+        self.place(suite).lock().unwrap_or_else(PoisonError::into_inner).put(counted, now);
     }
 
     /// Whether nobody counts the suite's tests yet; then the caller does.
     fn begin_counting(&self, suite: SuiteId) -> bool {
         self.counting.lock().unwrap_or_else(PoisonError::into_inner).insert(suite)
+    }
+
+    fn is_counting(&self, suite: SuiteId) -> bool {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner).contains(&suite)
     }
 
     fn end_counting(&self, suite: SuiteId) {
@@ -108,33 +139,41 @@ impl App {
     /// The database fails, or the suite was deleted.
     pub async fn rerun_list(self: &Arc<Self>, suite: Suite) -> Result<Arc<RerunList>, StorageError> {
         let (app, now) = (Arc::clone(self), self.now());
-        let asked = suite.clone();
-        let list = self.read(move |db| app.rerun_lists.get(db, &asked, now)).await?;
-        self.count_the_rest(suite, &list);
+        let id = suite.id;
+        let list = self.read(move |db| app.rerun_lists.get(db, &suite, now)).await?;
+        self.count_the_rest(id, &list);
         Ok(list)
     }
 
-    /// Goes on counting what an answer did not wait for, a little at a time, so that others are answered in between.
-    pub(crate) fn count_the_rest(self: &Arc<Self>, suite: Suite, list: &RerunList) {
-        if !list.estimated || !self.rerun_lists.begin_counting(suite.id) {
+    /// Goes on counting what an answer did not wait for, while others are answered.
+    pub(crate) fn count_the_rest(self: &Arc<Self>, suite: SuiteId, list: &RerunList) {
+        if !list.estimated || !self.rerun_lists.begin_counting(suite) {
             return;
         }
         let app = Arc::clone(self);
         tokio::spawn(async move {
-            let mut estimated = true;
-            while estimated {
-                let (lists, now, asked) = (Arc::clone(&app), app.now(), suite.clone());
-                let list = app.read(move |db| lists.rerun_lists.get(db, &asked, now)).await;
-                estimated = list.as_ref().is_ok_and(|list| list.estimated);
-                if let Err(error) = list {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "run counts stay estimates for now"
-                    );
-                }
+            if let Err(error) = app.count(suite).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "run counts stay estimates for now");
             }
-            app.rerun_lists.end_counting(suite.id);
+            app.rerun_lists.end_counting(suite);
         });
+    }
+
+    /// Counts until nothing waits. Only the histories are read by a thread that gives way to others: those who ask would wait
+    /// for it if it held the suite's place.
+    async fn count(self: &Arc<Self>, suite: SuiteId) -> Result<(), StorageError> {
+        loop {
+            let (app, now) = (Arc::clone(self), self.now());
+            let wanted = on_waiting_thread(move || app.rerun_lists.wanted(suite, now)).await;
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            let store = Arc::clone(&self.store);
+            let read = move || store.read(|db| counts::count(db, suite, &wanted, now));
+            let counted = self.workers.run(read).await?;
+            let app = Arc::clone(self);
+            on_waiting_thread(move || app.rerun_lists.put(suite, counted, now)).await;
+        }
     }
 
     /// The run counts of the suite's flaky tests, if somebody has set them.

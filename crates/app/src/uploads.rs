@@ -1,8 +1,8 @@
 //! Taking in results: a report and what is known of its run become one stored upload.
 
+use crate::App;
 use crate::group_commit;
 use crate::suites::{Destination, NamedSuite, Place};
-use crate::{App, on_waiting_thread};
 use bytes::Bytes;
 use casebook_formats::archive::NotUnpacked;
 use casebook_formats::{Format, Malformed, ReadError};
@@ -164,10 +164,9 @@ impl App {
         Ok(Recorded { suite, receipt, rejected, problems })
     }
 
-    /// Runs `work`, which takes a processor for a while, on a thread that may wait, few at a time: other requests go on meanwhile.
+    /// Runs `work`, which takes a processor for a while, few at a time: other requests go on meanwhile.
     pub async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let _turn = self.reading.acquire().await;
-        on_waiting_thread(work).await
+        self.workers.run(work).await
     }
 
     /// Stores an upload that is ready.

@@ -38,6 +38,9 @@ struct Arguments {
     /// Measure the memory of the server alone
     #[arg(long)]
     memory: bool,
+    /// Measure the rerun list alone
+    #[arg(long)]
+    reruns: bool,
     /// Measure Avocado's API alone
     #[arg(long)]
     avocado: bool,
@@ -89,6 +92,11 @@ fn measure(engine: Engine, arguments: &Arguments) -> Result<(), Failure> {
     }
     if arguments.memory {
         return memory::measure(engine, shape);
+    }
+    if arguments.reruns {
+        let setting = Setting::new(engine)?;
+        ingest::from_parsed_results(&setting, shape)?;
+        return reruns::measure(&setting, shape);
     }
     let raw = raw::append(engine, arguments.uploads)?;
     println!("raw append                     {raw:>10.0} rows/s");

@@ -6,6 +6,7 @@ use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
 use casebook_model::id::{RunId, SuiteId, TestId};
 use casebook_model::policy::RunCounts;
 use casebook_model::time::Timestamp;
+use casebook_storage::detector::StoredEpisode;
 use casebook_storage::{Db, StorageError, executions, runs};
 use std::collections::{HashMap, HashSet};
 
@@ -21,8 +22,8 @@ const GOOD_FOR_US: i64 = 3_600 * 1_000_000;
 /// Tests that are counted for one answer; the others are estimated until their turn comes.
 pub(super) const MOST_A_TIME: usize = 2;
 
-/// The same for the first answer, which nobody expects at once.
-pub(super) const MOST_AT_FIRST: usize = 64;
+/// The same for the first answer, which nobody expects at once, and behind the answers.
+pub(super) const MOST_AT_ONCE: usize = 64;
 
 /// Counts, and what they were made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,37 +33,41 @@ pub(super) struct Counted {
     at: Timestamp,
 }
 
-/// Counts at most `most` of the tests that were not counted, or whose evidence or hour has changed since; those never counted first.
+impl Counted {
+    /// Whether they say what the history of a test in that episode says.
+    pub(super) fn is_good(&self, episode: &StoredEpisode, now: Timestamp) -> bool {
+        self.last_evidence_at == episode.last_evidence_at && now < self.at.plus(GOOD_FOR_US)
+    }
+}
+
+/// A test that is to be counted, and its last evidence.
+pub(super) type Wanted = (TestId, Timestamp);
+
+/// At most `most` of the tests that were not counted, or whose evidence or hour has changed since; those never counted first.
+pub(super) fn wanted(open: &HashMap<TestId, Open>, now: Timestamp, most: usize) -> Vec<Wanted> {
+    let waiting = open.iter().filter(|(_, open)| open.waits(now));
+    let mut wanted: Vec<(bool, Wanted)> = waiting
+        .map(|(test, open)| (open.counted.is_some(), (*test, open.episode.last_evidence_at)))
+        .collect();
+    wanted.sort_unstable();
+    wanted.truncate(most);
+    wanted.into_iter().map(|(_, wanted)| wanted).collect()
+}
+
+/// Counts the tests by what is stored of them now.
 pub(super) fn count(
     db: &mut Db<'_>,
     suite: SuiteId,
-    open: &mut HashMap<TestId, Open>,
+    wanted: &[Wanted],
     now: Timestamp,
-    most: usize,
-) -> Result<(), StorageError> {
-    let is_good = |open: &Open| {
-        open.counted.is_some_and(|counted| {
-            counted.last_evidence_at == open.episode.last_evidence_at && now < counted.at.plus(GOOD_FOR_US)
-        })
-    };
-    let mut wanted: Vec<(bool, TestId)> = open
-        .iter()
-        .filter(|(_, open)| !is_good(open))
-        .map(|(test, open)| (open.counted.is_some(), *test))
-        .collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    wanted.sort_unstable();
+) -> Result<Vec<(TestId, Counted)>, StorageError> {
     let commits = Commits::of(runs::newest_commits(db, suite, RUNS)?);
-    for (_, test) in wanted.into_iter().take(most) {
-        let Some(open) = open.get_mut(&test) else { continue };
+    let count = |&(test, last_evidence_at): &Wanted| {
         let history = executions::history(db, suite, test, RUNS)?;
         let counts = of_share(share_of_failures(&history, &commits));
-        let last_evidence_at = open.episode.last_evidence_at;
-        open.counted = Some(Counted { counts, last_evidence_at, at: now });
-    }
-    Ok(())
+        Ok((test, Counted { counts, last_evidence_at, at: now }))
+    };
+    wanted.iter().map(count).collect()
 }
 
 /// The counts for a test of whose first attempts that share fails.

@@ -1,6 +1,6 @@
 //! One suite's list: what is known of its tests, and how that is kept up.
 
-use super::counts::{self, Counted};
+use super::counts::{self, Counted, Wanted};
 use super::{Listed, RerunList};
 use crate::detection::states;
 use casebook_analysis::health::{QUIET_DAYS, Rules};
@@ -75,10 +75,9 @@ impl Kept {
         now: Timestamp,
     ) -> Result<Arc<RerunList>, StorageError> {
         let is_good = self.good_until.is_some_and(|until| now <= until);
-        let most = if self.good_until.is_none() { counts::MOST_AT_FIRST } else { counts::MOST_A_TIME };
         match self.versions {
             Some(known) if is_good => {
-                if known == versions && !self.open.values().any(Open::waits) {
+                if known == versions {
                     return Ok(Arc::clone(&self.list));
                 }
                 if known.episodes != versions.episodes {
@@ -97,12 +96,35 @@ impl Kept {
         }
         // What fails on the way is done again.
         self.versions = None;
-        counts::count(db, suite.id, &mut self.open, now, most)?;
         self.name(db, suite.id)?;
         self.dismissed = self.decisions.dismissed(db, suite.id)?;
         self.make(now);
         self.versions = Some(versions);
         Ok(Arc::clone(&self.list))
+    }
+
+    /// Whether nothing was asked of the suite yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.good_until.is_none()
+    }
+
+    /// The tests to count next.
+    pub(super) fn wanted(&self, now: Timestamp, most: usize) -> Vec<Wanted> {
+        counts::wanted(&self.open, now, most)
+    }
+
+    /// Takes in what was counted meanwhile; the list is made again.
+    pub(super) fn put(&mut self, counted: Vec<(TestId, Counted)>, now: Timestamp) -> Arc<RerunList> {
+        for (test, counted) in counted {
+            if let Some(open) = self.open.get_mut(&test) {
+                open.counted = Some(counted);
+            }
+        }
+        // A list that failed half-way is made from the database first.
+        if self.versions.is_some() {
+            self.make(now);
+        }
+        Arc::clone(&self.list)
     }
 
     /// Reads everything anew; counts and names that are known stay.
@@ -212,7 +234,7 @@ impl Kept {
             });
         }
         self.good_until = Some(until);
-        let estimated = self.open.values().any(Open::waits);
+        let estimated = self.open.values().any(|open| open.waits(now));
         self.list = Arc::new(RerunList { tests: listed.into_values().collect(), estimated });
     }
 }
@@ -228,9 +250,9 @@ impl Open {
         }
     }
 
-    /// Whether its counts are still an estimate.
-    fn waits(&self) -> bool {
-        self.counted.is_none()
+    /// Whether it is to be counted: for the first time, or again.
+    pub(super) fn waits(&self, now: Timestamp) -> bool {
+        self.counted.is_none_or(|counted| !counted.is_good(&self.episode, now))
     }
 
     fn last_run_counts(&self) -> RunCounts {
