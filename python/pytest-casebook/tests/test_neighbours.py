@@ -227,6 +227,10 @@ def test_idle_without_configuration(casefile, run, monkeypatch):
     run("-v").stdout.fnmatch_lines(["casebook: idle, no server (CASEBOOK_URL)"])
     monkeypatch.setenv("CI", "true")
     run().stdout.fnmatch_lines(["casebook: idle, no server (CASEBOOK_URL)"])
+    monkeypatch.setenv("CASEBOOK_URL", "http://127.0.0.1:9")
+    run().stdout.fnmatch_lines(["casebook: idle, no token (CASEBOOK_TOKEN)"])
+    monkeypatch.setenv("CASEBOOK_TOKEN_FILE", "/nowhere")
+    run().stdout.fnmatch_lines(["casebook: idle, no token in the file that CASEBOOK_TOKEN_FILE names"])
 
 
 def test_quietness(casefile, run):

@@ -46,8 +46,7 @@ class Terminal:
             parts += [recorder.source.how]
             lines.append("casebook: " + ", ".join(part for part in parts if part))
         elif config.option.verbose > 0 or settings.ci.in_ci:
-            missing = "no token (CASEBOOK_TOKEN)" if settings.url else "no server (CASEBOOK_URL)"
-            lines.append(f"casebook: idle, {missing}")
+            lines.append(f"casebook: idle, {_missing(settings.url)}")
         other = recorder.planner.foreign.everywhere
         if other and not recorder.planner.values["take_over"]:
             lines.append(f"casebook: reruns are left to {other}")
@@ -149,6 +148,14 @@ class Terminal:
         if tally is not None and tally.resent:
             parts.append(f"{_grouped(tally.resent)} results of earlier runs sent.")
         return " ".join(parts)
+
+
+def _missing(url: str) -> str:
+    if not url:
+        return "no server (CASEBOOK_URL)"
+    if os.environ.get("CASEBOOK_TOKEN_FILE"):
+        return "no token in the file that CASEBOOK_TOKEN_FILE names"
+    return "no token (CASEBOOK_TOKEN)"
 
 
 def _grouped(number: int) -> str:
