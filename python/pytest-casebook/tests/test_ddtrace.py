@@ -109,9 +109,9 @@ def test_the_timer_of_pytest_timeout_is_restarted(service, other, casefile, atte
     pytest.importorskip("pytest_timeout")
     service("a")
     casefile(
-        "import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(1.5)\n    script('a', 'fp')"
+        "import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(3)\n    script('a', 'fp')"
     )
-    assert other("ddtrace", "--timeout=0.7", "-p", "timeout").ret == 1
+    assert other("ddtrace", "--timeout=1.5", "-p", "timeout").ret == 1
 
 
 def test_ours_leaves_retries_to_it(service, other, casefile, run, pytester):

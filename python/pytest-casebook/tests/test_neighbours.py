@@ -83,7 +83,7 @@ def test_hangs_later():
     script("later", "fp")
 """
     )
-    result = run("--timeout=1.2", "--casebook-runs=3", plugins=["pytest_timeout"])
+    result = run("--timeout=2", "--casebook-runs=3", plugins=["pytest_timeout"])
     assert result.parseoutcomes() == {"passed": 3, "rerun": 5}
     assert attempts("later") == 2
 

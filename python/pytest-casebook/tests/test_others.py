@@ -186,12 +186,12 @@ class TestKinds:
     @only_with("timeout")
     def test_further_attempts_have_no_timer(self, other, casefile, pytester, run, name):
         casefile(
-            "import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(1.5)\n"
+            "import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(3)\n"
             "    script('a', 'fp')"
         )
-        assert other(name, "--timeout=0.7", "-p", "pytest_timeout").ret == 0
+        assert other(name, "--timeout=1.5", "-p", "pytest_timeout").ret == 0
         (pytester.path / "a.count").unlink()
-        ours = run("--casebook-runs=2", "--timeout=0.7", plugins=["pytest_timeout"])
+        ours = run("--casebook-runs=2", "--timeout=1.5", plugins=["pytest_timeout"])
         assert ours.ret == 1
         ours.stdout.fnmatch_lines(["*Timeout*"])
 
