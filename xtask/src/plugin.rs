@@ -13,19 +13,27 @@ use crate::command::{self, cargo, repository_root};
 struct Version {
     name: &'static str,
     requirements: &'static str,
+    /// Files of tests; none for all.
+    tests: &'static [&'static str],
 }
 
 /// The oldest that is supported, with the plugin this one replaces, which works on nothing newer.
 const OLDEST: Version =
-    Version { name: "pytest-7.0", requirements: include_str!("../clients/pytest-7.0.txt") };
+    Version { name: "pytest-7.0", requirements: include_str!("../clients/pytest-7.0.txt"), tests: &[] };
 
 /// The newest, with the plugins this one works beside and the checks of the source.
-const NEWEST: Version = Version { name: "pytest-9", requirements: include_str!("../clients/pytest-9.txt") };
+const NEWEST: Version =
+    Version { name: "pytest-9", requirements: include_str!("../clients/pytest-9.txt"), tests: &[] };
 
-/// The last of the other major lines.
-const BETWEEN: &[Version] = &[
-    Version { name: "pytest-7", requirements: include_str!("../clients/pytest-7.txt") },
-    Version { name: "pytest-8", requirements: include_str!("../clients/pytest-8.txt") },
+/// The last of the other major lines, and the newest with plugins that are large or seldom seen beside ours.
+const MORE: &[Version] = &[
+    Version { name: "pytest-7", requirements: include_str!("../clients/pytest-7.txt"), tests: &[] },
+    Version { name: "pytest-8", requirements: include_str!("../clients/pytest-8.txt"), tests: &[] },
+    Version {
+        name: "pytest-beside",
+        requirements: include_str!("../clients/pytest-beside.txt"),
+        tests: &["tests/test_ddtrace.py", "tests/test_neighbours.py", "tests/test_kinds.py"],
+    },
 ];
 
 /// Processes that run tests side by side: most tests wait for other processes.
@@ -40,8 +48,8 @@ pub(crate) fn command(arguments: &[OsString]) -> Result<()> {
     }
 }
 
-/// Checks the source, then runs the tests on the oldest and the newest pytest; with `all` also the slow ones, and on those
-/// between.
+/// Checks the source, then runs the tests on the oldest and the newest pytest; with `all` also the slow ones, and with what
+/// there is more.
 pub(crate) fn run(all: bool) -> Result<()> {
     command::run(&mut cargo(["build", "--package", "casebook", "--locked"]))?;
     let server = server()?;
@@ -49,8 +57,8 @@ pub(crate) fn run(all: bool) -> Result<()> {
     for check in [&["ruff", "check", "."][..], &["ruff", "format", "--check", "."], &["mypy"]] {
         command::run(Command::new(&newest).arg("-m").args(check).current_dir(folder()))?;
     }
-    let between = if all { BETWEEN } else { &[] };
-    for version in [&OLDEST].into_iter().chain(between).chain([&NEWEST]) {
+    let more = if all { MORE } else { &[] };
+    for version in [&OLDEST].into_iter().chain(more).chain([&NEWEST]) {
         let python = clients::python(version.name, version.requirements)?;
         test(version, &python, &server, all)
             .with_context(|| format!("the plugin fails with {}", version.name))?;
@@ -89,6 +97,7 @@ fn test(version: &Version, python: &Path, server: &Path, all: bool) -> Result<()
     if !all {
         tests.args(["-m", "not slow"]);
     }
+    tests.args(version.tests);
     // Other plugins are there to be tested beside ours, not to take part.
     tests.env("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1").env("PYTHONDONTWRITEBYTECODE", "1");
     tests.env("PYTHONPATH", &installed).env("CASEBOOK_BINARY", server);
@@ -101,7 +110,7 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned() {
-        for Version { name, requirements } in BETWEEN.iter().chain([&OLDEST, &NEWEST]) {
+        for Version { name, requirements, .. } in MORE.iter().chain([&OLDEST, &NEWEST]) {
             assert!(requirements.lines().all(|line| line.contains("==")), "{name}");
         }
     }

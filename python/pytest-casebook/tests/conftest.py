@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from others import OTHERS
 
 TOKEN = "cb_secret_7f3a9d"
 REPORTED = (
@@ -215,6 +216,33 @@ def attempts(pytester):
         return len(file.read_text()) if file.exists() else 0
 
     return count
+
+
+@pytest.fixture
+def other(pytester, monkeypatch):
+    """Runs pytest with another plugin in place of ours; scripts begin anew."""
+
+    def start(name, *arguments):
+        for count in pytester.path.glob("*.count"):
+            count.unlink()
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        module, *options = OTHERS[name]
+        return pytester.run(sys.executable, "-m", "pytest", "-p", module, *options, *arguments, timeout=60)
+
+    return start
+
+
+@pytest.fixture
+def aviator(server, other, monkeypatch):
+    """Runs pytest-aviator with these tests listed; its names are import names."""
+
+    def start(*tests, arguments=("--junitxml=o.xml",)):
+        server.aviator = {"flaky_tests": list(tests)}
+        monkeypatch.setenv("AVIATOR_API_URL", server.url + "/api/v1/flaky-tests")
+        monkeypatch.setenv("AVIATOR_API_TOKEN", os.environ["CASEBOOK_TOKEN"])
+        return other("aviator", *arguments)
+
+    return start
 
 
 def executable(name: str) -> str | None:

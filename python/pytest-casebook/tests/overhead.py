@@ -2,7 +2,7 @@
 
 It runs one test and 10,000 trivial tests: without the plugin, with it, and with it but measuring no resources. Each
 several times, in turns, and the fastest of each counts. The plugin fetches 200 policies from a server on this machine
-and uploads all results to it.
+and uploads all results to it. Then it imports the plugin alone.
 """
 
 from __future__ import annotations
@@ -35,6 +35,15 @@ def seconds(folder: Path, file: str, *arguments: str, environment: dict[str, str
     return time.perf_counter() - started
 
 
+def import_seconds(environment: dict[str, str]) -> float:
+    """What importing the plugin takes where pytest is imported."""
+    program = (
+        "import time, pytest; t = time.perf_counter(); import pytest_casebook.plugin; print(time.perf_counter() - t)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
 def main() -> None:
     server = Server()
     for number in range(200):
@@ -49,10 +58,12 @@ def main() -> None:
             (folder / f"test_{count}.py").write_text(MANY.format(count))
         for _ in range(ROUNDS):
             for way, arguments in WAYS.items():
-                for count in (1, TESTS):
+                for count in (1, 1, 1, 1, TESTS):
                     taken = seconds(folder, f"test_{count}.py", *arguments, environment=environment)
                     fastest[way, count] = min(taken, fastest.get((way, count), taken))
     server.http.shutdown()
+    imported = min(import_seconds(environment) for _ in range(3 * ROUNDS))
+    sys.stdout.write(f"importing the plugin: {imported * 1000:.1f} ms\n")
     bare = fastest["bare pytest", 1], fastest["bare pytest", TESTS]
     for way in WAYS:
         one, many = fastest[way, 1], fastest[way, TESTS]

@@ -4,71 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import sys
 import time
 
 import pytest
+from others import AVIATOR, FLAKY, RERUNFAILURES, RERUNFAILURES_NOW, RETRY, TWO, listed, only_with
 
 from pytest_casebook.providers import PROVIDERS
 
-# How each is loaded, and told to run every test up to three times.
-OTHERS = {
-    "rerunfailures": ("pytest_rerunfailures", "--reruns=2"),
-    "flaky": ("flaky.flaky_pytest_plugin", "--force-flaky", "--max-runs=3"),
-    "retry": ("pytest_retry.retry_plugin", "--retries=2"),
-    "aviator": ("pytest_aviator.runner",),
-    "timeout": ("pytest_timeout",),
-}
 OURS = ("--casebook-rerun=all", "-o", "casebook_max_runs=3")
-
-
-def only_with(*names):
-    modules = [OTHERS[name][0].partition(".")[0] if name in OTHERS else name for name in names]
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed")
-
-
-@pytest.fixture
-def other(pytester, monkeypatch):
-    """Runs pytest with another plugin in place of ours; scripts begin anew."""
-
-    def start(name, *arguments):
-        for count in pytester.path.glob("*.count"):
-            count.unlink()
-        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        module, *options = OTHERS[name]
-        return pytester.run(sys.executable, "-m", "pytest", "-p", module, *options, *arguments, timeout=60)
-
-    return start
-
-
-@pytest.fixture
-def aviator(server, other, monkeypatch):
-    """Runs pytest-aviator with these tests listed; its names are import names."""
-
-    def start(*tests, arguments=("--junitxml=o.xml",)):
-        server.aviator = {"flaky_tests": list(tests)}
-        monkeypatch.setenv("AVIATOR_API_URL", server.url + "/api/v1/flaky-tests")
-        monkeypatch.setenv("AVIATOR_API_TOKEN", os.environ["CASEBOOK_TOKEN"])
-        return other("aviator", *arguments)
-
-    return start
-
-
-def listed(name, max_runs=3, min_passes=1, class_name="test_case"):
-    return {"test_name": name, "class_name": class_name, "max_runs": max_runs, "min_passes": min_passes}
-
-
-AVIATOR = only_with("aviator")
-RERUNFAILURES = only_with("rerunfailures")
-# What it did before its release 14 is another matter.
-RERUNFAILURES_NOW = pytest.mark.skipif(
-    pytest.version_tuple < (7, 2), reason="the last rerunfailures for this pytest is old"
-)
-FLAKY = only_with("flaky")
-RETRY = only_with("retry")
-TWO = "def test_a(): script('a', 'fp')\ndef test_b(): script('b', 'fp')"
 
 
 class TestRuns:

@@ -163,3 +163,79 @@ def test_names_are_relative_to_the_repository(server, pytester, run, monkeypatch
         "service/test_case.py",
         "service/test_case.py:1",
     )
+
+
+YAML_ITEMS = """
+import pathlib, pytest
+class Item(pytest.Item):
+    def runtest(self):
+        with open("yaml.count", "a") as file: file.write("x")
+        assert len(pathlib.Path("yaml.count").read_text()) > 1
+    def reportinfo(self): return self.path, 0, self.name
+class File(pytest.File):
+    def collect(self):
+        item = Item.from_parent(self, name="one")
+        item.casebook_no_rerun = NO_RERUN
+        yield item
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".yaml": return File.from_parent(parent, path=file_path)
+"""
+
+
+@pytest.mark.parametrize(("no_rerun", "outcomes"), [(False, {"passed": 1, "rerun": 1}), (True, {"quarantined": 1})])
+def test_items_of_other_kinds(server, pytester, run, no_rerun, outcomes):
+    server.list("one", mode="quarantine", max_runs=2, class_name="case.yaml")
+    pytester.makeconftest(YAML_ITEMS.replace("NO_RERUN", str(no_rerun)))
+    pytester.makefile(".yaml", case="")
+    assert run().parseoutcomes() == outcomes
+    assert {(entry["scope"], entry["name"]) for entry in server.entries} == {("case.yaml", "one")}
+
+
+def test_a_doctest_can_be_quarantined_and_disabled(server, pytester, run):
+    pytester.makepyfile(
+        thing='def one():\n    """\n    >>> 1\n    2\n    """\ndef two():\n    """\n    >>> 1\n    2\n    """'
+    )
+    server.list("thing.one", mode="quarantine", class_name="thing")
+    server.list("thing.two", mode="disabled", class_name="thing")
+    assert run("--doctest-modules").parseoutcomes() == {"quarantined": 1, "skipped": 1}
+
+
+def test_subtests_of_unittest(server, casefile, run, attempts):
+    casefile(
+        """
+import unittest
+class TestA(unittest.TestCase):
+    def test_it(self):
+        for name in ("one", "two"):
+            with self.subTest(name): script(name, "fp" if name == "one" else "p")
+"""
+    )
+    result = run("--casebook-runs=2")
+    assert result.ret == 0
+    assert (attempts("one"), server.results("test_it")) == (2, ["failed", "passed"])
+
+
+def test_the_root_of_the_repository_can_be_named(server, pytester, run, monkeypatch):
+    (pytester.path / ".git").mkdir()
+    folder = pytester.mkdir("outer").joinpath("service")
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\ncasebook_root = ..\n")
+    (folder / "test_case.py").write_text("def test_it(): pass\n")
+    monkeypatch.chdir(folder)
+    run()
+    assert server.entries[0]["identifier"] == "service/test_case.py::test_it"
+
+
+def test_addresses_of_objects_are_left_out_with_a_note(server, casefile, run):
+    casefile("class Thing:\n    pass\n@pytest.mark.parametrize('value', [Thing()], ids=repr)\ndef test_it(value): pass")
+    result = run("-v")
+    (entry,) = server.entries
+    assert entry["name"] == "test_it[<test_case.Thing object at 0x…>]"
+    result.stdout.fnmatch_lines(["1 test ids hold object addresses; they are uploaded as 0x…"])
+
+
+@pytest.mark.skipif(not has("trio") or not has("pytest_trio"), reason="pytest-trio is not installed")
+def test_trio(casefile, run):
+    casefile("@pytest.mark.trio\nasync def test_it(): script('it', 'fp')")
+    result = run("--casebook-runs=2", plugins=["pytest_trio.plugin"])
+    assert result.parseoutcomes() == {"passed": 1, "rerun": 1}

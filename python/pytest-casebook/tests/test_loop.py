@@ -313,3 +313,92 @@ def test_junit_for_all_tests(casefile, run, pytester):
     casefile("def test_a(): pass")
     run("--junitxml=o.xml", "-o", "casebook_junit=all")
     assert '<property name="casebook.attempts" value="passed"' in (pytester.path / "o.xml").read_text()
+
+
+def test_warnings_are_those_of_the_shown_attempt(server, casefile, run):
+    server.list("test_it", max_runs=3)
+    casefile(
+        """
+import warnings
+def test_it():
+    attempt = len(pathlib.Path("it.count").read_text()) if pathlib.Path("it.count").exists() else 0
+    warnings.warn(f"careful {attempt}", DeprecationWarning)
+    script("it", "ffp")
+"""
+    )
+    result = run("--casebook-report=full")
+    assert result.parseoutcomes() == {"passed": 1, "rerun": 2, "warnings": 1}
+    summary = result.stdout.str().partition("warnings summary")[2].partition("flaky tests (casebook)")[0]
+    assert "careful 2" in summary
+    assert "careful 0" not in summary
+    result.stdout.fnmatch_lines(["attempt 1: *", "*DeprecationWarning: careful 0", "attempt 2: *", "*careful 1"])
+    told = [line for part in server.entries[0]["failure_expanded"] for line in part["expanded"]]
+    assert any("DeprecationWarning: careful 0" in line for line in told)
+
+
+def test_warnings_as_errors_fail_an_attempt(casefile, run, attempts):
+    casefile(
+        """
+import warnings
+def test_it():
+    if not pathlib.Path("it.count").exists():
+        warnings.warn("careful")
+    script("it", "p")
+"""
+    )
+    result = run("--casebook-runs=2", "-W", "error")
+    assert result.parseoutcomes() == {"failed": 1, "rerun": 1}
+    assert result.stdout.str().count("UserWarning: careful") >= 1
+
+
+@pytest.mark.parametrize("word", ["skip", "xfail"])
+def test_a_skip_in_a_fixture_is_left_alone(casefile, run, attempts, word):
+    casefile(
+        f"@pytest.fixture\ndef before():\n    script('before', 'p')\n    pytest.{word}('in setup')\n"
+        "def test_it(before): pass"
+    )
+    assert run("--casebook-runs=3").ret == 0
+    assert attempts("before") == 1
+
+
+def test_pytest_fail_in_a_fixture_is_a_failure(casefile, run):
+    casefile(
+        "@pytest.fixture\ndef before():\n"
+        "    if not pathlib.Path('b.count').exists():\n"
+        "        script('b', 'p')\n        pytest.fail('in setup', pytrace=False)\n"
+        "def test_it(before): pass"
+    )
+    assert run("--casebook-runs=3").parseoutcomes() == {"passed": 1, "rerun": 1}
+
+
+@pytest.mark.parametrize("stop", ["pytest.exit('enough')", "raise KeyboardInterrupt"])
+@pytest.mark.parametrize("runs", ["1", "3"])
+def test_a_test_that_was_interrupted_has_no_result(server, casefile, run, stop, runs):
+    casefile(f"def test_a(): pass\ndef test_b():\n    {stop}")
+    assert run(f"--casebook-runs={runs}").ret == 2
+    assert (server.results("test_a"), server.results("test_b")) == (["passed"], [])
+
+
+def test_a_failure_is_told_also_if_closing_its_fixtures_ends_the_run(server, casefile, run):
+    casefile(
+        "@pytest.fixture\ndef leaves():\n    yield\n    pytest.exit('enough')\n"
+        "def test_a(leaves): assert False\ndef test_b(): pass"
+    )
+    result = run("--casebook-runs=3")
+    assert (result.ret, result.parseoutcomes()) == (2, {"failed": 1})
+    assert (server.results("test_a"), server.results("test_b")) == (["failed"], [])
+
+
+def test_the_junit_file_is_found_after_a_test_changed_the_folder(casefile, run, pytester):
+    casefile("def test_it(tmp_path):\n    script('it', 'fp')\n    os.chdir(tmp_path)")
+    run("--casebook-runs=2", "--junitxml=o.xml", "-o", "casebook_junit_attempts=true")
+    assert "<flakyFailure" in (pytester.path / "o.xml").read_text()
+
+
+def test_junit_elements_hold_what_xml_can_hold(casefile, run, pytester):
+    from xml.etree import ElementTree
+
+    casefile("def test_it():\n    print('\\x00\\ud800\\x1b')\n    script('it', 'fp')")
+    run("--casebook-runs=2", "--junitxml=o.xml", "-o", "casebook_junit_attempts=true")
+    (found,) = ElementTree.parse(pytester.path / "o.xml").iter("flakyFailure")
+    assert "???" in found.findtext("system-out")

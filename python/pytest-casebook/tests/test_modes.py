@@ -287,9 +287,10 @@ def test_markers_of_other_plugins(casefile, run, attempts, pytester, marker, run
     assert attempts("a") == runs + 1
 
 
-def test_dry_run(policy_file, casefile, run, attempts):
+def test_dry_run(policy_file, casefile, run, attempts, xdist):
     casefile("def test_a(): script('a', 'fp')\ndef test_b(): pass")
-    result = run(policy_file({"class_name": "test_case", "name": "test_a", "max_runs": 3}), "--casebook-dry-run")
+    policy = policy_file({"class_name": "test_case", "name": "test_a", "max_runs": 3})
+    result = run(policy, "--casebook-dry-run", xdist=xdist)
     result.stdout.fnmatch_lines(["*test_case.py::test_a: rerun 1 of 3 (server)", "*test_case.py::test_b: none"])
     assert attempts("a") == 1
 
@@ -311,3 +312,136 @@ def test_wrong_values_are_usage_errors(casefile, run, arguments, message):
     assert result.ret == 4
     assert message in result.stderr.str()
     assert "cb_secret" not in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("ini", "options", "runs"),
+    [
+        ("casebook_max_runs = 4", ["--casebook-passes=2"], 4),
+        ("casebook_max_runs = 4\ncasebook_min_passes = 2", ["--casebook-runs=3"], 3),
+        ("casebook_max_runs = 4", ["--casebook-rerun=all", "--casebook-runs=2"], 2),
+    ],
+)
+def test_what_an_option_leaves_open_the_ini_file_says(casefile, run, attempts, pytester, ini, options, runs):
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    casefile(FAILS.replace("'f'", "'pfff'") if "passes" in ini + options[0] else FAILS)
+    assert run(*options).ret == 1
+    assert attempts("a") == runs
+
+
+FAILS = "def test_a(): script('a', 'f')"
+
+
+def test_command_line_environment_ini_and_server_in_this_order(server, casefile, run, attempts, pytester, monkeypatch):
+    server.list("test_a", max_runs=2)
+    casefile(FAILS)
+    run()
+    assert attempts("a") == 2
+    pytester.makeini("[pytest]\ncasebook_rerun = none\n")
+    run()
+    assert attempts("a") == 3
+    monkeypatch.setenv("CASEBOOK_RERUN", "server")
+    run()
+    assert attempts("a") == 5
+    run("--casebook-rerun=none")
+    assert attempts("a") == 6
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9, 2), reason="only newer versions of pytest read values that are no text")
+def test_values_of_a_toml_file_need_not_be_texts(pytester, casefile, run, attempts):
+    (pytester.path / "pyproject.toml").write_text(
+        '[tool.pytest]\ncasebook_rerun = "all"\ncasebook_max_runs = 3\ncasebook_run_out = true\ncasebook_delay = 0.01\n'
+        'casebook_except = ["OSError"]\n'
+    )
+    casefile(FAILS)
+    assert run("--strict-config").ret == 1
+    assert attempts("a") == 3
+    (pytester.path / "pyproject.toml").write_text('[tool.pytest]\ncasebook_max_runs = ["3"]\n')
+    result = run()
+    assert (result.ret, "casebook_max_runs: must be a whole number" in result.stderr.str()) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("CASEBOOK_RERUN", "maybe"), ("CASEBOOK_QUARANTINE", "perhaps"), ("CASEBOOK_UPLOAD", "x"), ("CASEBOOK_URL", "x")],
+)
+def test_wrong_variables_are_usage_errors_that_name_them(casefile, run, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    casefile("def test_a(): pass")
+    result = run()
+    assert (result.ret, name in result.stderr.str()) == (4, True)
+
+
+def test_new_tests_leave_reruns_to_others(server, casefile, run, attempts):
+    server.policy["new_tests"] = {"enabled": True, "runs": [4, 3, 2, 1], "known": [digest("test_z")]}
+    server.list("test_z", max_runs=2)
+    casefile(
+        "@pytest.mark.parametrize('n', range(4))\ndef test_new(n): script('new', 'p')\ndef test_z(): script('z', 'fp')"
+    )
+    result = run("--casebook-max-reruns=10")
+    assert result.ret == 0
+    assert (attempts("new"), attempts("z")) == (4 + 5, 2)
+    result.stdout.fnmatch_lines(
+        ["reruns stopped: new tests used half of the reruns, or a fifth of the time; 3 tests not rerun"]
+    )
+
+
+def test_time_of_new_tests_is_a_fifth_of_all():
+    from pytest_casebook.limits import Limits
+
+    limits = Limits(max_reruns=200, max_seconds=600, max_test_seconds=300, guard_failures=20, guard_share=0.3)
+    limits.count_first(False, 100)
+    limits.count_rerun(59, new=True)
+    assert limits.forbid(0, new=True) == ""
+    limits.count_rerun(1, new=True)
+    assert limits.forbid(0, new=True) == "new_tests"
+    assert limits.forbid(0) == ""
+    limits.count_first(False, 400)
+    assert limits.forbid(0, new=True) == ""
+
+
+def test_a_quarantined_failure_alone_writes_no_empty_line_when_quiet(policy_file, casefile, run):
+    casefile("def test_a(): assert False")
+    result = run(policy_file(quarantine("test_a")), "-q")
+    assert [line.split()[0] for line in result.outlines] == ["Q", "1"]
+
+
+def test_policies_may_bring_filters_delays_and_a_reset(policy_file, casefile, run, attempts, pytester):
+    casefile(
+        "@pytest.fixture(scope='module')\ndef module(): script('module', 'p')\n"
+        "def test_only(module): script('only', 'fp')\n"
+        "def test_except(): script('except', 'vp')\n"
+        "def test_reset(module): script('reset', 'fp')"
+    )
+    entry = {"class_name": "test_case", "max_runs": 2}
+    policy = policy_file(
+        {**entry, "name": "test_only", "only": ["ValueError"]},
+        {**entry, "name": "test_except", "except": "by script"},
+        {**entry, "name": "test_reset", "reset": "module"},
+    )
+    assert run(policy).parseoutcomes() == {"passed": 1, "failed": 2, "rerun": 1}
+    assert (attempts("only"), attempts("except"), attempts("module")) == (1, 1, 2)
+
+
+def test_an_unknown_mode_of_the_server_wins_over_a_marker(policy_file, casefile, run, attempts):
+    casefile("@pytest.mark.casebook(max_runs=3)\ndef test_a(): script('a', 'f')")
+    run(policy_file({"class_name": "test_case", "name": "test_a", "mode": "teleport", "max_runs": 3}))
+    assert attempts("a") == 1
+
+
+def test_a_required_policy_file_or_cache_is_no_server(policy_file, casefile, run):
+    casefile("def test_a(): pass")
+    assert run(policy_file(), "--casebook-require-server").ret == 4
+
+
+@pytest.mark.parametrize(
+    "arguments", ["max_runs=0", "max_runs='3'", "min_passes=5", "delay='soon'", "only='('", "delay=-1"]
+)
+def test_a_marker_that_cannot_be_obeyed_is_ignored_with_a_note(casefile, run, xdist, arguments):
+    casefile(
+        f"@pytest.mark.casebook({arguments})\ndef test_a(): script('a', 'fp')\n"
+        "@pytest.mark.casebook(max_runs=2)\ndef test_b(): script('b', 'fp')"
+    )
+    result = run(xdist=xdist)
+    assert result.parseoutcomes() == {"failed": 1, "passed": 1, "rerun": 1}
+    result.stdout.fnmatch_lines(["marker of test_case.py::test_a: it is ignored*"])

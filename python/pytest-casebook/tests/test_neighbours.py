@@ -83,7 +83,7 @@ def test_hangs_later():
     script("later", "fp")
 """
     )
-    result = run("--timeout=1.2", "--casebook-runs=3", plugins=["pytest_timeout"])
+    result = run("--timeout=2", "--casebook-runs=3", plugins=["pytest_timeout"])
     assert result.parseoutcomes() == {"passed": 3, "rerun": 5}
     assert attempts("later") == 2
 
@@ -185,7 +185,10 @@ def test_a_test_that_always_crashes(server, casefile, run, mode, code):
     assert server.results("test_a") == ["failed", "failed"]
 
 
-@pytest.mark.parametrize("option", ["--collect-only", "--version", "--help", "--markers", "--fixtures"])
+@pytest.mark.parametrize(
+    "option",
+    ["--collect-only", "--version", "--help", "--markers", "--fixtures", "--fixtures-per-test", "--cache-show"],
+)
 def test_nothing_is_asked_when_nothing_runs(server, casefile, run, option):
     casefile("def test_a(): pass")
     result = run(option)
@@ -224,6 +227,10 @@ def test_idle_without_configuration(casefile, run, monkeypatch):
     run("-v").stdout.fnmatch_lines(["casebook: idle, no server (CASEBOOK_URL)"])
     monkeypatch.setenv("CI", "true")
     run().stdout.fnmatch_lines(["casebook: idle, no server (CASEBOOK_URL)"])
+    monkeypatch.setenv("CASEBOOK_URL", "http://127.0.0.1:9")
+    run().stdout.fnmatch_lines(["casebook: idle, no token (CASEBOOK_TOKEN)"])
+    monkeypatch.setenv("CASEBOOK_TOKEN_FILE", "/nowhere")
+    run().stdout.fnmatch_lines(["casebook: idle, no token in the file that CASEBOOK_TOKEN_FILE names"])
 
 
 def test_quietness(casefile, run):
@@ -304,3 +311,102 @@ def test_c(): pass
     assert server.results("test_b")[:1] == ["failed"]
     assert server.results("test_c") == []
     assert attempts("b") == 1
+
+
+@needs("pytest_repeat")
+def test_repetitions_of_pytest_repeat_are_tests_of_their_own(server, casefile, run, attempts):
+    server.list("test_a", max_runs=5)
+    casefile("def test_a(): script('a', 'fpf')")
+    result = run("--count=3", plugins=["pytest_repeat"])
+    assert (result.ret, result.parseoutcomes()) == (1, {"passed": 1, "failed": 2})
+    assert sorted(entry["name"] for entry in server.entries) == [f"test_a[{n}-3]" for n in (1, 2, 3)]
+
+
+@needs("pytest_flakefinder")
+def test_repetitions_of_pytest_flakefinder_are_tests_of_their_own(server, casefile, run):
+    server.list("test_a", max_runs=5)
+    casefile("def test_a(): script('a', 'fpf')")
+    assert run("--flake-finder", "--flake-runs=3", plugins=["pytest_flakefinder"]).parseoutcomes()["failed"] == 2
+
+
+@needs("pytest_bdd")
+def test_scenarios_of_pytest_bdd(casefile, run, pytester):
+    (pytester.path / "door.feature").write_text(
+        "Feature: Door\n  Scenario: It opens\n    Given a door\n    Then it opens\n"
+    )
+    casefile(
+        "from pytest_bdd import scenarios, given, then\nscenarios('door.feature')\n"
+        "@given('a door')\ndef door(): pass\n@then('it opens')\ndef opens(): script('a', 'fp')"
+    )
+    assert run("--casebook-runs=2", plugins=["pytest_bdd.plugin"]).parseoutcomes() == {"passed": 1, "rerun": 1}
+
+
+@needs("pytest_order")
+def test_order_is_taken_as_given(casefile, run):
+    casefile(
+        "seen = []\n@pytest.mark.order(2)\ndef test_a():\n    seen.append('a')\n    assert seen == ['b', 'b', 'a']\n"
+        "@pytest.mark.order(1)\ndef test_b():\n    seen.append('b')\n    script('b', 'fp')"
+    )
+    assert run("--casebook-runs=2", plugins=["pytest_order"]).parseoutcomes() == {"passed": 2, "rerun": 1}
+
+
+def test_hooks_of_others_see_every_attempt_but_one_test(casefile, run, pytester):
+    pytester.makeconftest(
+        """
+import collections
+calls = collections.Counter()
+def pytest_runtest_logstart(): calls["start"] += 1
+def pytest_runtest_logfinish(): calls["finish"] += 1
+def pytest_runtest_setup(): calls["setup"] += 1
+def pytest_runtest_call(): calls["call"] += 1
+def pytest_runtest_teardown(): calls["teardown"] += 1
+def pytest_runtest_makereport(): calls["report"] += 1
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line("calls " + " ".join(f"{name}={count}" for name, count in sorted(calls.items())))
+"""
+    )
+    casefile("def test_a(): script('a', 'ffp')")
+    run("--casebook-runs=3").stdout.fnmatch_lines(["calls call=3 finish=1 report=9 setup=3 start=1 teardown=3"])
+
+
+def test_the_summary_page_is_written_however_quiet_the_run(casefile, run, pytester, monkeypatch):
+    (pytester.path / "summary.md").touch()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    casefile("def test_a(): script('a', 'fpfp')")
+    run("--casebook-runs=2", "-qq")
+    assert "| FLAKY | `test_case.py::test_a` |" in (pytester.path / "summary.md").read_text()
+    (pytester.path / "summary.md").write_text("")
+    run("--casebook-runs=2", "--casebook-report=none")
+    assert (pytester.path / "summary.md").read_text() == ""
+
+
+@pytest.mark.parametrize("hook", ["_header", "_lines", "_debug_lines", "_write"])
+def test_errors_in_our_own_words_change_nothing(casefile, run, pytester, hook):
+    pytester.makeconftest(
+        f"""
+import pytest_casebook.terminal
+def broken(*arguments): raise RuntimeError("our own")
+pytest_casebook.terminal.Terminal.{hook} = broken
+"""
+    )
+    casefile("def test_a(): pass")
+    result = run("--casebook-runs=2", "--casebook-debug")
+    assert (result.ret, result.parseoutcomes()) == (0, {"passed": 1})
+    result.stdout.fnmatch_lines(["casebook switched itself off: RuntimeError: our own"])
+
+
+@pytest.mark.parametrize("target", ["loop.Made.complete", "loop._superseded", "loop._shown", "meter.Meter.stop"])
+def test_errors_of_ours_in_mid_run_leave_pytests_outcome(casefile, run, pytester, target):
+    module, *names = target.split(".")
+    pytester.makeconftest(
+        f"""
+import pytest_casebook.{module}
+def broken(*arguments): raise RuntimeError("our own")
+pytest_casebook.{".".join([module, *names])} = broken
+"""
+    )
+    casefile("def test_a(): pass\ndef test_b(): assert False")
+    result = run("--casebook-rerun=all", "-o", "casebook_max_runs=2")
+    assert result.ret == 1
+    assert {"passed": 1, "failed": 1}.items() <= result.parseoutcomes().items()
+    result.stdout.fnmatch_lines(["casebook switched itself off: RuntimeError: our own"])

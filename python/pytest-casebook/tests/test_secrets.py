@@ -169,18 +169,23 @@ def test_http_only_to_private_addresses():
         Transport("http://8.8.8.8", Token(SECRET), Redactor()).get("/")
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
-def test_certificates(server, tmp_path, monkeypatch):
+def secure(server, folder):
+    """Makes a server speak https, with a certificate of its own in ``folder``."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
         + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=tmp_path,
+        cwd=folder,
         check=True,
         capture_output=True,
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_certificates(server, tmp_path, monkeypatch):
+    secure(server, tmp_path)
     url = server.url.replace("http://", "https://")
     with pytest.raises(TransportError, match="(?i)certificate"):
         Transport(url, Token(SECRET), Redactor()).get("/api/casebook/v1/policy")
@@ -195,3 +200,48 @@ def test_no_thread_outlives_a_request_for_long(server):
     before = threading.active_count()
     Transport(server.url, None, Redactor()).get("/nothing")
     assert threading.active_count() <= before + 1
+
+
+@pytest.mark.parametrize("token", ["two words", "zwölf", "one\ntwo"])
+def test_what_can_be_no_token_is_refused_without_showing_it(server, casefile, run, monkeypatch, tmp_path, token):
+    casefile("def test_a(): pass")
+    monkeypatch.setenv("CASEBOOK_TOKEN", token)
+    result = run("-vv")
+    assert result.ret == 4
+    assert "CASEBOOK_TOKEN" in result.stderr.str()
+    assert "printable" in result.stderr.str()
+    for part in token.split():
+        assert part not in result.stderr.str().replace("one word", "") + result.stdout.str()
+    assert server.requests == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.parametrize("variable", ["CASEBOOK_CA_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_certificates_may_be_named_by(server, tmp_path, monkeypatch, variable):
+    secure(server, tmp_path)
+    monkeypatch.setenv(variable, str(tmp_path / "cert.pem"))
+    url = server.url.replace("http://", "https://")
+    assert Transport(url, Token(SECRET), Redactor()).get("/api/casebook/v1/policy").status == 200
+
+
+def test_proxies_of_the_usual_variables_are_used(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "")
+    Transport("http://127.0.0.9:81", Token(SECRET), Redactor()).get("/api/casebook/v1/policy")
+    assert server.requests[0][1] == "http://127.0.0.9:81/api/casebook/v1/policy"
+
+
+def test_http_to_the_world_only_if_asked_for(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "")
+    Transport("http://8.8.8.8", Token(SECRET), Redactor(), insecure=True).get("/x")
+    assert server.requests[0][1] == "http://8.8.8.8/x"
+
+
+def test_nothing_else_of_the_environment_changes_for_tests(server, casefile, run, monkeypatch):
+    casefile(
+        "BEFORE = dict(os.environ)\ndef test_a():\n"
+        "    assert os.environ['CASEBOOK_TOKEN'] and os.environ['CASEBOOK_URL']\n"
+        "    assert {**os.environ, 'PYTEST_CURRENT_TEST': ''} == {**BEFORE, 'PYTEST_CURRENT_TEST': ''}"
+    )
+    assert run().ret == 0

@@ -266,3 +266,44 @@ def test_odd_members_are_passed_over():
     assert len(document.entries) == 1
     assert document.limits == {}
     assert document.defaults == (1, 1)
+
+
+def test_a_cache_that_cannot_be_written_costs_only_the_cache(server, casefile, run, pytester):
+    server.list("test_fail", mode="quarantine")
+    (pytester.path / ".pytest_cache").write_text("no folder")
+    casefile(CASE)
+    result = run()
+    assert result.parseoutcomes()["quarantined"] == 1
+    assert len(server.entries) == 2
+    result.stdout.no_fnmatch_line("*switched itself off*")
+
+
+def test_without_pytests_cache_the_users_is_used(server, casefile, run, pytester, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "of the user"))
+    server.list("test_fail", mode="quarantine")
+    casefile(CASE)
+    assert run("-p", "no:cacheprovider").ret == 0
+    assert (pytester.path / "of the user" / "casebook" / "pytest" / "policy.json").exists()
+    server.policy_answer = ODD["500"]
+    assert run("-p", "no:cacheprovider").ret == 0
+
+
+def test_the_protocol_can_be_chosen(server, casefile, run):
+    server.list("test_fail", mode="quarantine")
+    server.aviator = {"flaky_tests": []}
+    casefile(CASE)
+    assert run("-o", "casebook_protocol=aviator").ret == 1
+    assert [path.partition("?")[0] for method, path, _ in server.requests if method == "GET"] == ["/api/v1/flaky-tests"]
+    server.policy_answer = ODD["404"]
+    run("-o", "casebook_protocol=casebook").stdout.fnmatch_lines(["casebook: *404*running without policies"])
+
+
+def test_an_answer_may_be_packed(server, casefile, run):
+    import gzip
+
+    server.list("test_fail", mode="quarantine")
+    body = gzip.compress(json.dumps(server.policy).encode())
+    server.policy_answer = lambda handler: plain(handler, 200, body, Content_Encoding="gzip")
+    casefile(CASE)
+    assert run().ret == 0
+    assert server.requests[0][2]["Accept-Encoding"] == "gzip"

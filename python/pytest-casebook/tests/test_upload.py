@@ -145,6 +145,7 @@ def test_kept_and_sent_with_the_next_run(server, casefile, run, pytester):
     (kept,) = spool(pytester)
     assert oct(kept.stat().st_mode & 0o777) == "0o600"
     payload = json.loads(gzip.decompress(kept.read_bytes()))
+    assert payload.pop("scope")
     result = run("-v")
     assert not spool(pytester)
     assert [upload["run_env"]["run_id"] for upload in server.uploads][1] == payload["run_env"]["run_id"]
@@ -202,3 +203,68 @@ def test_other_plugins_attempts_are_recognised(server, casefile, run):
     assert result.parseoutcomes() == {"passed": 1, "rerun": 1}
     assert server.results("test_a") == ["failed", "passed"]
     assert server.entries[0]["tags"]["casebook.verdict"] == "flaky"
+
+
+def test_a_batch_that_could_not_be_sent_is_tried_again_at_the_end(server, casefile, run, pytester):
+    pytester.makeini("[pytest]\ncasebook_batch = 1\n")
+    server.upload_statuses = [500] * 4
+    casefile("def test_a(): pass\ndef test_b(): pass")
+    result = run("-v")
+    assert sorted(entry["name"] for entry in server.entries) == ["test_a", "test_b"]
+    assert not spool(pytester)
+    result.stdout.no_fnmatch_line("upload: *")
+
+
+def test_no_thread_stays_while_there_is_nothing_to_send(server, casefile, run, pytester):
+    pytester.makeini("[pytest]\ncasebook_batch = 1\n")
+    casefile(
+        """
+import threading, time
+def test_a(): pass
+def test_b():
+    until = time.monotonic() + 10
+    while [each for each in threading.enumerate() if each.name.startswith("casebook")]:
+        assert time.monotonic() < until
+        threading.Event().wait(0.01)
+"""
+    )
+    assert run().ret == 0
+    assert len(server.uploads) == 2
+
+
+def test_results_of_another_suite_wait_for_that_suite(server, casefile, run, pytester, monkeypatch):
+    server.upload_statuses = [500] * 4
+    casefile("def test_a(): pass")
+    run()
+    monkeypatch.setenv("CASEBOOK_CHECK", "other")
+    run()
+    assert [upload["run_env"]["check"] for upload in server.uploads] == ["other"]
+    assert len(spool(pytester)) == 1
+    monkeypatch.setenv("CASEBOOK_CHECK", "unit")
+    run()
+    assert [upload["run_env"]["check"] for upload in server.uploads] == ["other", "unit", "unit"]
+    assert not spool(pytester)
+
+
+def test_a_large_batch_is_cut(server, casefile, run):
+    casefile(
+        "@pytest.mark.parametrize('n', range(800))\n"
+        "def test_a(n):\n    print('y' * 20_000)\n    assert False, 'x' * 9_000"
+    )
+    run("-q", "--tb=no", "--show-capture=no", "-o", "casebook_report=none")
+    assert len(server.entries) == 800
+    assert len(server.uploads) > 1
+    assert all(len(json.dumps(upload)) <= 8 * 1024 * 1024 for upload in server.uploads)
+
+
+def test_texts_that_are_no_unicode_are_sent(server, casefile, run):
+    casefile("def test_a(): assert False, 'half \\ud800 and whole é'")
+    run()
+    assert server.entries[0]["failure_reason"].startswith("AssertionError: half ? and whole é")
+
+
+def test_the_seed_is_told(server, casefile, run):
+    pytest.importorskip("pytest_randomly")
+    casefile("def test_a(): pass")
+    run("--randomly-seed=42", plugins=["pytest_randomly"])
+    assert server.uploads[0]["run_env"]["random_seed"] == "42"

@@ -57,6 +57,11 @@ class Attempt:
             self.outcome = SKIPPED
             self.reason = skip_reason(report)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it was interrupted before it failed, so that it has no outcome."""
+        return self.outcome == PASSED and "teardown" not in self.phases
+
     def fail(self, report: Any, phase: str) -> None:
         """Keeps what ``report`` says about a failure in ``phase``."""
         self.phase = phase
@@ -114,6 +119,14 @@ def judge(attempts: list[Attempt]) -> str:
     if last == PASSED and any(attempt.outcome == FAILED for attempt in attempts):
         return "flaky"
     return last
+
+
+def say(error: BaseException) -> str:
+    """An exception's text. One that cannot tell it, as tested programs have them, is no reason to stop."""
+    try:
+        return str(error)
+    except Exception as reason:
+        return f"<no text: {type(reason).__name__}>"
 
 
 def cut(text: str, limit: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pytest_casebook.attempt import say
+
 
 def allows(only: tuple[str, ...], except_: tuple[str, ...], errors: list[BaseException], messages: list[str]) -> bool:
     """Whether a failed attempt may be followed by another.
@@ -41,7 +43,9 @@ def _matches(patterns: tuple[str, ...], error: BaseException) -> bool:
     names = {each.__name__ for each in type(error).__mro__} | {
         f"{each.__module__}.{each.__qualname__}" for each in type(error).__mro__
     }
-    return any(pattern in names for pattern in patterns) or _matches_text(patterns, f"{type(error).__name__}: {error}")
+    return any(pattern in names for pattern in patterns) or _matches_text(
+        patterns, f"{type(error).__name__}: {say(error)}"
+    )
 
 
 def _matches_text(patterns: tuple[str, ...], text: str) -> bool:

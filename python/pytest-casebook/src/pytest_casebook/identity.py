@@ -32,7 +32,7 @@ class Identity:
     @property
     def digest(self) -> str:
         """SHA-256 of class name, line feed, name: how a list of known tests names this one."""
-        return hashlib.sha256(f"{self.class_name}\n{self.name}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.class_name}\n{self.name}".encode("utf-8", "replace")).hexdigest()
 
 
 def without_addresses(text: str) -> str:

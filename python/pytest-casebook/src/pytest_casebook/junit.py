@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from pytest_casebook.attempt import FAILED, PASSED, Attempt, Record
@@ -73,5 +74,5 @@ def _element(library: Any, tag: str, attempt: Attempt) -> Any:
 
 
 def _printable(text: str) -> str:
-    """XML has no control characters."""
-    return "".join(each if each in "\t\n\r" or (each >= " " and each not in "\ufffe\uffff") else "?" for each in text)
+    """XML has no control characters and no halves of pairs."""
+    return re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)

@@ -7,6 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 GUARD = "guard"
+NEW_TESTS = "new_tests"
+# What the further runs of new tests may use: of the reruns, and of the time of all tests so far, but a tenth of the
+# time of reruns even where all tests are short.
+_NEW_RERUNS = 0.5
+_NEW_SECONDS = 0.2
+_NEW_LEAST_SECONDS = 0.1
 
 
 @dataclass
@@ -22,6 +28,9 @@ class Limits:
     seconds: float = 0.0
     started: int = 0
     failed: int = 0
+    spent: float = 0.0
+    new_reruns: int = 0
+    new_seconds: float = 0.0
     blocked: Counter[str] = field(default_factory=Counter)
 
     @classmethod
@@ -35,8 +44,8 @@ class Limits:
             guard_share=values["guard_share"],
         )
 
-    def forbid(self, test_seconds: float) -> str:
-        """The limit that forbids another attempt, or nothing."""
+    def forbid(self, test_seconds: float, new: bool = False) -> str:
+        """The limit that forbids another attempt of a test, which may be a new one, or nothing."""
         if self.guarded:
             return GUARD
         if self.reruns >= self.max_reruns:
@@ -45,6 +54,9 @@ class Limits:
             return "max_seconds"
         if test_seconds >= self.max_test_seconds:
             return "max_test_seconds"
+        seconds = max(_NEW_SECONDS * self.spent, _NEW_LEAST_SECONDS * self.max_seconds)
+        if new and (self.new_reruns >= _NEW_RERUNS * self.max_reruns or self.new_seconds >= seconds):
+            return NEW_TESTS
         return ""
 
     @property
@@ -54,15 +66,20 @@ class Limits:
             return True
         return self.failed > self.guard_failures and self.failed > self.guard_share * self.started
 
-    def count_first(self, failed: bool) -> None:
+    def count_first(self, failed: bool, seconds: float) -> None:
         """A test made its first attempt."""
         self.started += 1
         self.failed += failed
+        self.spent += seconds
 
-    def count_rerun(self, seconds: float) -> None:
+    def count_rerun(self, seconds: float, new: bool = False) -> None:
         """A further attempt was made."""
         self.reruns += 1
         self.seconds += seconds
+        self.spent += seconds
+        if new:
+            self.new_reruns += 1
+            self.new_seconds += seconds
 
     def to_json(self) -> dict[str, object]:
         """What the controller adds up."""
@@ -77,6 +94,7 @@ def lines(values: dict[str, float], reruns: int, seconds: float, blocked: dict[s
         "max_test_seconds": f"{values['max_test_seconds']:g} s for one test used",
         GUARD: f"more than {values['guard_failures']:.0f} tests and {values['guard_share']:.0%} of them failed, "
         "which looks like an outage",
+        NEW_TESTS: "new tests used half of the reruns, or a fifth of the time",
     }
     found = []
     for name, text in texts.items():

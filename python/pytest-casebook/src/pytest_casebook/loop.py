@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any, Callable
 
@@ -11,7 +13,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_casebook import filters, goal
-from pytest_casebook.attempt import FAILED, PASSED, SKIPPED, Attempt, Record, first_line
+from pytest_casebook.attempt import FAILED, OUTPUT_LIMIT, PASSED, SKIPPED, Attempt, Record, cut, first_line, say
 from pytest_casebook.limits import Limits
 from pytest_casebook.plan import Plan
 
@@ -25,6 +27,7 @@ class Made:
     reports: list[Any] = field(default_factory=list)
     subtests: list[Any] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
+    warnings: list[Any] = field(default_factory=list)
     seconds: float = 0.0
     attempt: Attempt = field(default_factory=Attempt)
 
@@ -48,10 +51,9 @@ class Made:
             return SKIPPED
         return PASSED
 
-    def complete(self, reports: list[Any], seconds: float) -> None:
+    def complete(self) -> None:
         """Takes in the reports of all phases."""
-        self.reports, self.seconds = reports, seconds
-        for report in reports:
+        for report in self.reports:
             self.attempt.resources = report.__dict__.pop("_casebook_resources", None) or self.attempt.resources
             self.attempt.observe(report)
         failed = next((report for report in self.subtests if report.outcome == FAILED), None)
@@ -60,7 +62,13 @@ class Made:
             self.attempt.fail(failed, "subtest")
         if self.errors:
             error = self.errors[0]
-            self.attempt.exception, self.attempt.message = str(type(error)), str(error)
+            self.attempt.exception, self.attempt.message = str(type(error)), say(error)
+        if self.attempt.outcome == FAILED and self.warnings:
+            told = [
+                f"{each.filename}:{each.lineno}: {each.category.__name__}: {say(each.message)}"
+                for each in self.warnings
+            ]
+            self.attempt.output = cut("\n".join(["Warnings", *told, self.attempt.output]), OUTPUT_LIMIT)
 
 
 class Loop:
@@ -76,7 +84,13 @@ class Loop:
     def run(self, item: pytest.Item, nextitem: pytest.Item | None, plan: Plan) -> None:
         """Runs one test to its verdict and reports it."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        made, decided, stopped_by = self._repeat(item, plan)
+        made: list[Made] = []
+        try:
+            decided, stopped_by = self._repeat(item, plan, made)
+        except BaseException:  # somebody leaves: what is known of this attempt is told, as pytest does
+            for report in made[-1].reports if made else ():
+                item.ihook.pytest_runtest_logreport(report=report)
+            raise
         closing = _close_scopes(item, nextitem)
         try:
             reports = _shown(plan, made, decided, stopped_by, item, closing)
@@ -87,46 +101,52 @@ class Loop:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
-    def _repeat(self, item: pytest.Item, plan: Plan) -> tuple[list[Made], str, str]:
-        made: list[Made] = []
+    def _repeat(self, item: pytest.Item, plan: Plan, made: list[Made]) -> tuple[str, str]:
+        """Makes the attempts. Returns the outcome, and what stopped them before it was reached."""
         before = _ItemState(item)
         delay = plan.delay
         while True:
             if made:
                 before.restore()
                 _restart_timer(item)
-            made.append(self._attempt(item, plan, made))
+            made.append(Made())
+            self._attempt(item, plan, made)
             try:
+                self._count(plan, made)
                 decided, stopped_by = self._decide(item, plan, made)
                 if decided:
-                    return made, decided, stopped_by
+                    return decided, stopped_by
                 item.ihook.pytest_runtest_logreport(report=_superseded(made[-1]))
             except Exception as error:
                 self._trouble(error)
-                return made, made[-1].outcome, ""
+                return made[-1].outcome, ""
             if delay:
                 time.sleep(delay)
                 delay *= plan.delay_factor
 
-    def _attempt(self, item: pytest.Item, plan: Plan, earlier: list[Made]) -> Made:
-        made = self.current = Made()
+    def _attempt(self, item: pytest.Item, plan: Plan, made: list[Made]) -> None:
+        last = self.current = made[-1]
         started = time.perf_counter()
 
         def goes_on() -> bool:
-            return not made.final and not self._reached(plan, [*earlier, made])
+            return not last.final and not self._reached(plan, made)
 
         try:
-            reports = _execute(
-                item, _StandIn(item, plan.reset, goes_on, self.failed_fixtures, made.errors, self._trouble)
-            )
+            with _collected_warnings(item, last):
+                last.reports = _execute(
+                    item, _StandIn(item, plan.reset, goes_on, self.failed_fixtures, last.errors, self._trouble)
+                )
         finally:
             self.current = None
-        made.complete(reports, time.perf_counter() - started)
-        if earlier:
-            self._limits.count_rerun(made.seconds)
+        last.seconds = time.perf_counter() - started
+
+    def _count(self, plan: Plan, made: list[Made]) -> None:
+        last = made[-1]
+        last.complete()
+        if len(made) > 1:
+            self._limits.count_rerun(last.seconds, plan.mode == "new")
         else:
-            self._limits.count_first(made.outcome == FAILED)
-        return made
+            self._limits.count_first(last.outcome == FAILED, last.seconds)
 
     def _reached(self, plan: Plan, made: list[Made]) -> str:
         return goal.reached(plan, [each.outcome for each in made], made[0].attempt.duration, self._run_out)
@@ -145,11 +165,25 @@ class Loop:
             messages = [] if last.errors else [_message(last.attempt)]
             if not filters.allows(plan.only, plan.except_, last.errors, messages):
                 return FAILED, "filter"
-        limit = self._limits.forbid(sum(each.seconds for each in made))
+        limit = self._limits.forbid(sum(each.seconds for each in made), plan.mode == "new")
         if limit:
             self._limits.blocked[limit] += 1
             return goal.when_stopped(outcomes), limit
         return "", ""
+
+
+def _collected_warnings(item: pytest.Item, made: Made) -> Any:
+    """Keeps an attempt's warnings from pytest's own record until it is known whether the attempt is shown."""
+    stack = ExitStack()
+    if item.config.pluginmanager.hasplugin("warnings"):
+        found = stack.enter_context(warnings.catch_warnings(record=True))
+        made.warnings = [] if found is None else found
+    return stack
+
+
+def _tell_warnings(made: Made) -> None:
+    for each in made.warnings:
+        warnings.showwarning(each.message, each.category, each.filename, each.lineno, each.file, each.line)
 
 
 def frames(item: Any, excinfo: Any) -> str:
@@ -210,6 +244,7 @@ def _shown(plan: Plan, made: list[Made], decided: str, stopped_by: str, item: py
     shown = next((each for each in reversed(made) if each.outcome == decided), made[-1])
     calls = [report for report in shown.reports if report.when != "teardown"]
     last = [report for report in shown.reports if report.when == "teardown"]
+    _tell_warnings(shown)
     if verdict == "quarantined":
         _quarantine(shown, calls, last)
     reports = calls[:1] + shown.subtests + calls[1:] + last
@@ -331,7 +366,9 @@ def _failed_index(item: Any, parents: list[Any], failed: list[Any], errors: list
         for found in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values()
         for each in found
     ]
-    definitions += [each for each in failed if _cached_error(each) in errors]
+    # By identity: exceptions may compare as they like.
+    own = {id(error) for error in errors}
+    definitions += [each for each in failed if id(_cached_error(each)) in own]
     for definition in definitions:
         if _cached_error(definition) is not None:
             width = min(width, _scope_index(definition.scope, getattr(definition, "baseid", ""), parents))

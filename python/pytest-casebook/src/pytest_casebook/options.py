@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Union
 
 import pytest
 
@@ -211,8 +211,21 @@ def add_options(parser: pytest.Parser) -> None:
                 help="the opposite: " + key.help,
             )
         if key.ini:
-            kind: Literal["linelist", "string"] = "linelist" if key.kind == "list" else "string"
-            parser.addini(ini_name(key), key.help, type=kind, default=None)
+            _add_ini(parser, key)
+
+
+def _add_ini(parser: pytest.Parser, key: Key) -> None:
+    """Every value may be text; where pytest can read them from a pyproject.toml, also a number, true or false."""
+    kind: Any = "linelist" if key.kind == "list" else "string"
+    if key.kind in (bool, int, float):
+        either: Any = Union[key.kind, str]
+        try:
+            parser.addini(ini_name(key), key.help, type=either, default=None)
+        except (AssertionError, TypeError, ValueError):  # this pytest knows no such types
+            pass
+        else:
+            return
+    parser.addini(ini_name(key), key.help, type=kind, default=None)
 
 
 def read_all(config: pytest.Config, environment: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
@@ -242,7 +255,10 @@ def _find(key: Key, config: pytest.Config, environment: Mapping[str, str]) -> tu
     if key.environment and environment.get(key.environment):
         return environment[key.environment], key.environment
     if key.ini:
-        raw = config.getini(ini_name(key))
+        try:
+            raw = config.getini(ini_name(key))
+        except (TypeError, ValueError, pytest.UsageError):
+            raise pytest.UsageError(f"{ini_name(key)}: must be {_wanted(key)}, written as text") from None
         if raw not in (None, "", []):
             return raw, ini_name(key)
     return None, ""
@@ -270,9 +286,15 @@ def _parse(key: Key, raw: Any, source: str) -> Any:
     except ValueError:
         number = -1
     if not key.minimum <= number < float("inf"):
-        kind = "a whole number" if key.kind is int else "a number"
-        raise pytest.UsageError(f"{source}: must be {kind} of at least {key.minimum:g}, not {text!r}")
+        raise pytest.UsageError(f"{source}: must be {_wanted(key)}, not {text!r}")
     return number
+
+
+def _wanted(key: Key) -> str:
+    """What values a setting takes."""
+    if key.kind in (int, float):
+        return f"{'a whole number' if key.kind is int else 'a number'} of at least {key.minimum:g}"
+    return {bool: "true or false", "list": "a list"}.get(key.kind, "a word")
 
 
 def _parse_bool(text: str, source: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,12 +65,22 @@ class Planner:
             found = replace(found, max_runs=1, min_passes=1)
         return found
 
+    def table(self, items: list[pytest.Item]) -> list[str]:
+        """What each test would get, for people."""
+        lines = ["casebook: what each test would get"]
+        for item in items:
+            plan = self.plan(item)
+            counts = f" {plan.min_passes} of {plan.max_runs} ({plan.source})" if plan.mode != "none" else ""
+            lines.append(f"  {item.nodeid}: {plan.mode}{counts}")
+        return lines
+
     def plan_of_node(self, node_id: str) -> Plan:
         """The plan of a test of which only the node id is known, because its worker crashed."""
         if self.idle or self.foreign.everywhere:
             return NONE
-        found = self._server(self.document.find(self.identify(node_id)))
-        return found or self._everything() or NONE
+        test = self.identify(node_id)
+        found = self._explicit(test) or self._server(self.document.find(test))
+        return found or self._new(test) or self._everything() or NONE
 
     def _decide(self, item: pytest.Item, test: Identity) -> Plan:
         explicit = self._explicit(test)
@@ -78,7 +89,9 @@ class Planner:
         marked = self._marker(item)
         if marked is not None and marked.source == "pinned marker":
             return marked
-        listed = self.document.find(test, _import_name(item)) if self.document.entries else None
+        listed = None
+        if self.document.entries:
+            listed = self.document.find(test, _import_name(item), plainly=not _is_repetition(item))
         from_server = self._server(listed)
         if from_server is not None:
             return from_server
@@ -96,8 +109,7 @@ class Planner:
             runs = self.values["explicit_runs"] or ATTEMPT_TO_FIX_RUNS
             return self._plan("attempt_to_fix", "option", runs, runs)
         if self.values["explicit_runs"] is not None or self.values["explicit_passes"] is not None:
-            passes = self.values["explicit_passes"] or 1
-            return self._plan("rerun", "option", max(self.values["explicit_runs"] or passes, passes), passes)
+            return self._plan("rerun", "option", self.values["max_runs"] or 1, self.values["min_passes"] or 1)
         return None
 
     def _server(self, policy: Policy | None) -> Plan | None:
@@ -128,14 +140,17 @@ class Planner:
         arguments = marker.kwargs
         runs = arguments.get("max_runs", marker.args[0] if marker.args else 2)
         passes = arguments.get("min_passes", 1)
-        if not _counts(runs, passes):
+        only, except_ = _names(arguments.get("only")), _names(arguments.get("except_"))
+        delay = arguments.get("delay", 0)
+        if not _counts(runs, passes) or not _usable(only + except_, delay):
+            self._ignore(item)
             return None
         plan = self._plan("rerun", "pinned marker" if arguments.get("pin") else "marker", runs, passes)
         return replace(
             plan,
-            only=_names(arguments.get("only")) or plan.only,
-            except_=_names(arguments.get("except_")) or plan.except_,
-            delay=float(arguments.get("delay", plan.delay)),
+            only=only or plan.only,
+            except_=except_ or plan.except_,
+            delay=float(delay) if "delay" in arguments else plan.delay,
             reset=str(arguments.get("reset", plan.reset)),
         )
 
@@ -144,15 +159,24 @@ class Planner:
             return None
         marker = item.get_closest_marker("flaky")
         counts = marker_counts(marker) if marker is not None else None
-        if counts is None or not _counts(counts.max_runs, counts.min_passes):
+        if counts is None:
+            return None
+        only, except_ = _names(counts.only), _names(counts.except_)
+        if not _counts(counts.max_runs, counts.min_passes) or not _usable(only + except_, counts.delay):
+            self._ignore(item)
             return None
         plan = self._plan("rerun", "foreign marker", counts.max_runs, counts.min_passes)
         return replace(
             plan,
-            only=_names(counts.only) or plan.only,
-            except_=_names(counts.except_) or plan.except_,
+            only=only or plan.only,
+            except_=except_ or plan.except_,
             delay=counts.delay or plan.delay,
         )
+
+    def _ignore(self, item: pytest.Item) -> None:
+        note = f"marker of {item.nodeid}: it is ignored, its counts, delay or expressions cannot be used"
+        if note not in self.document.notes:
+            self.document.notes.append(note)
 
     def _new(self, test: Identity) -> Plan | None:
         wanted = self.values["new_tests"]
@@ -187,12 +211,27 @@ def _counts(runs: Any, passes: Any) -> bool:
     return isinstance(runs, int) and isinstance(passes, int) and 1 <= passes <= runs
 
 
+def _usable(expressions: tuple[str, ...], delay: Any) -> bool:
+    try:
+        for expression in expressions:
+            re.compile(expression)
+        return 0 <= float(delay) < float("inf")
+    except (re.error, TypeError, ValueError):
+        return False
+
+
 def _names(value: Any) -> tuple[str, ...]:
     """Exception classes or expressions, one or several, as texts."""
     if value is None:
         return ()
     values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     return tuple(each.__name__ if isinstance(each, type) else str(each) for each in values)
+
+
+def _is_repetition(item: pytest.Item) -> bool:
+    """Whether pytest-repeat or pytest-flakefinder made it. Who repeats a test wants to see each outcome."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return any(name.startswith(("__pytest_repeat", "__flakefinder")) for name in parameters)
 
 
 def _import_name(item: pytest.Item) -> str:

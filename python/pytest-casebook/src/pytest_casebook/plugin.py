@@ -80,7 +80,7 @@ def _configure_main(config: pytest.Config) -> None:
 
 def _only_informs(config: pytest.Config) -> bool:
     """Whether pytest was asked to show something rather than to run tests."""
-    wanted = ("version", "help", "markers", "showfixtures", "show_fixtures_per_test", "collectonly")
+    wanted = ("version", "help", "markers", "showfixtures", "show_fixtures_per_test", "collectonly", "cacheshow")
     return any(getattr(config.option, name, False) for name in wanted)
 
 

@@ -55,13 +55,13 @@ class PolicyDocument:
     _by_class: dict[str, Policy] = field(default_factory=dict)
     _by_fragment: dict[str, list[Policy]] = field(default_factory=dict)
 
-    def find(self, test: Identity, other_class_name: str = "") -> Policy | None:
-        """The entry for a test: with its parameters, without them, then for its class or module.
+    def find(self, test: Identity, other_class_name: str = "", plainly: bool = True) -> Policy | None:
+        """The entry for a test: with its parameters, without them if ``plainly``, then for its class or module.
 
         ``other_class_name`` is the import name, by which Aviator's protocol may know the test's class.
         """
         found = self._by_node.get(test.node_id) or self._by_pair.get((test.class_name, test.name))
-        if found is None and "[" in test.name:
+        if found is None and plainly and "[" in test.name:
             found = self._by_node.get(test.plain_node_id) or self._by_pair.get((test.class_name, test.plain_name))
         if found is None and self._by_fragment:
             found = self._containing(test, other_class_name)

@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
-from pytest_casebook import junit, limits, sections
+from pytest_casebook import goal, junit, limits, sections
 from pytest_casebook.attempt import FAILED, PASSED, SKIPPED, Attempt, Record, judge
 from pytest_casebook.identity import identify
 from pytest_casebook.limits import Limits
@@ -62,6 +62,14 @@ class Recorder:
     tally: Tally | None = None
     off: bool = False
     finished: bool = False
+    planned: list[str] = field(default_factory=list)
+    # Tests change folders and variables.
+    junit_file: str = ""
+    summary_file: str = field(default_factory=lambda: os.environ.get("GITHUB_STEP_SUMMARY", ""))
+
+    def __post_init__(self) -> None:
+        path = getattr(self.config.option, "xmlpath", None)
+        self.junit_file = os.path.abspath(os.path.expanduser(os.path.expandvars(path))) if path else ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -179,19 +187,12 @@ class Recorder:
         opened.attempts, opened.current, opened.setups = [], None, 0
         report._casebook_loop = True
         opened.worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "") or opened.worker
-        if (
-            len(opened.crashed) < plan.max_runs
-            and hasattr(sched, "mark_test_pending")
-            and plan.mode != "attempt_to_fix"
-        ):
-            try:
-                sched.mark_test_pending(node_id)
-            except NotImplementedError:
-                pass
-            else:
-                report.outcome = "rerun"
-                report._casebook_rerun = True
-                return
+        outcomes = [each.outcome for each in opened.crashed]
+        decided = goal.reached(plan, outcomes, opened.crashed[0].duration, run_out=False)
+        if not decided and _is_scheduled_again(sched, node_id):
+            report.outcome = "rerun"
+            report._casebook_rerun = True
+            return
         record = Record(node_id, mode=plan.mode, source=plan.source, verdict="failed", attempts=[])
         record.max_runs, record.min_passes = plan.max_runs, plan.min_passes
         if plan.quarantines:
@@ -232,6 +233,10 @@ class Recorder:
         try:
             told = json.loads(getattr(node, "workeroutput", {}).get("casebook", "{}"))
             self.blocked.update(told.get("blocked", {}))
+            # In a dry run every worker knows the same.
+            self.planned = told.get("planned", [])
+            notes = self.source.document.notes
+            notes += [note for note in told.get("notes", []) if note not in notes]
             if told.get("problem"):
                 self.trouble(RuntimeError(told["problem"]))
         except (ValueError, AttributeError):
@@ -249,6 +254,8 @@ class Recorder:
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         for node_id, opened in list(self.opened.items()):
+            if opened.current is not None and opened.current.unfinished:
+                opened.current = None
             self._close(node_id, opened)
         self.opened.clear()
         if self.limits is not None:
@@ -259,13 +266,10 @@ class Recorder:
             if self.source.problem:
                 seconds = min(seconds, UNREACHED_SECONDS)
             self.tally = self.uploader.finish(seconds)
-        path = getattr(self.config.option, "xmlpath", None)
-        if path and self.settings["junit_attempts"]:
+        if self.junit_file and self.settings["junit_attempts"]:
             named = [(identify(record.node_id[len(self.planner.prefix) :]), record) for record in self.records]
-            junit.add_attempts(
-                os.path.expanduser(os.path.expandvars(path)),
-                [(test.class_name, test.name, record) for test, record in named],
-            )
+            junit.add_attempts(self.junit_file, [(test.class_name, test.name, record) for test, record in named])
+        self.write_summary_page()
         code = self._exit_status()
         # Another plugin may have changed the status since it was handed to this hook.
         if code != pytest.ExitCode.OK and exitstatus == session.exitstatus == pytest.ExitCode.OK:
@@ -291,12 +295,11 @@ class Recorder:
 
     def write_summary_page(self) -> None:
         """Adds a table to the summary page of a GitHub job."""
-        name = os.environ.get("GITHUB_STEP_SUMMARY", "")
-        page = sections.summary_page(self.records)
-        if not name or not page or not os.access(name, os.W_OK):
+        name, page = self.summary_file, sections.summary_page(self.records)
+        if not name or not page or self.settings["report"] == "none" or not os.access(name, os.W_OK):
             return
         try:
-            with Path(name).open("a", encoding="utf-8") as file:
+            with Path(name).open("a", encoding="utf-8", errors="replace") as file:
                 file.write(page)
         except OSError:
             return
@@ -312,3 +315,13 @@ class Recorder:
         if self.source.problem and self.verdicts[FAILED] and not self.source.document.entries:
             found.append(f"{self.source.how}; a failure might be a known one")
         return found
+
+
+def _is_scheduled_again(sched: Any, node_id: str) -> bool:
+    """Asks xdist to run a test again whose worker crashed; those that keep scopes together do so by themselves."""
+    try:
+        sched.mark_test_pending(node_id)
+    except NotImplementedError:
+        work = [getattr(sched, "workqueue", {}), *getattr(sched, "assigned_work", {}).values()]
+        return any(unit.get(node_id) is False for units in work for unit in units.values())
+    return True

@@ -32,6 +32,7 @@ class Runner:
         self._setup_only = config.getoption("setuponly", False) or config.getoption("setupplan", False)
         self._plain = ""
         self._plain_failed = False
+        self._planned: list[str] = []
         self._extra: tuple[dict[str, str], Plan | None] = ({}, None)
 
     def give_up(self, error: BaseException) -> None:
@@ -76,7 +77,12 @@ class Runner:
         outcome = yield
         if outcome.excinfo is not None:
             return
-        report = outcome.get_result()
+        try:
+            self._observe(item, call, outcome.get_result())
+        except Exception as error:
+            self.give_up(error)
+
+    def _observe(self, item: pytest.Item, call: Any, report: Any) -> None:
         if call.when == "teardown":
             taken = self._meter.stop()
             if taken:
@@ -114,6 +120,7 @@ class Runner:
 
     def _count(self, report: Any) -> None:
         """The guard looks at all tests, also at those that are none of our business."""
+        self._limits.spent += float(getattr(report, "duration", 0.0) or 0.0)
         if report.when == "setup" and not self._plain_failed:
             self._limits.started += 1
         if report.outcome == FAILED and not self._plain_failed:
@@ -131,8 +138,13 @@ class Runner:
             record.since, record.reason, record.details_url = disabled.since, disabled.reason, disabled.details_url
             report._casebook_disabled = record.to_json()
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._planner.values["dry_run"] and hasattr(self._config, "workeroutput"):
+            self._planned = self._planner.table(session.items)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            output["casebook"] = json.dumps({**self._limits.to_json(), "problem": self._problem})
+            told = {**self._limits.to_json(), "problem": self._problem, "notes": self._planner.document.notes}
+            output["casebook"] = json.dumps({**told, "planned": self._planned})

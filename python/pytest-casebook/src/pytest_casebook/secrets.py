@@ -64,7 +64,8 @@ class Redactor:
 def read_token(environment: MutableMapping[str, str]) -> Token | None:
     """``CASEBOOK_TOKEN``, else the file ``CASEBOOK_TOKEN_FILE`` names, else ``AVIATOR_API_TOKEN``.
 
-    With ``CASEBOOK_HIDE_TOKEN=1`` the variables are removed once they were read.
+    With ``CASEBOOK_HIDE_TOKEN=1`` the variables are removed once they were read. Raises ``ValueError``, without showing
+    it, if what is there can be no token: it would be shown by the errors of those who refuse it.
     """
     value = environment.get("CASEBOOK_TOKEN", "").strip()
     file = environment.get("CASEBOOK_TOKEN_FILE", "").strip()
@@ -82,6 +83,8 @@ def read_token(environment: MutableMapping[str, str]) -> Token | None:
             environment.pop(name, None)
         if is_misplaced(environment.get("AVIATOR_API_URL", "")):
             environment.pop("AVIATOR_API_URL", None)
+    if not re.fullmatch(r"[!-~]*", value):
+        raise ValueError("the token must be one word of printable ASCII characters")
     return Token(value) if value else None
 
 

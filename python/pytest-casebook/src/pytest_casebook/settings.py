@@ -87,7 +87,10 @@ def read(config: pytest.Config) -> Settings:
     hint = ""
     if is_misplaced(environment.get("AVIATOR_API_URL", "")):
         hint = "AVIATOR_API_URL holds no address; put the token into CASEBOOK_TOKEN and the address into CASEBOOK_URL"
-    token = read_token(environment) or (Token(url_token) if url_token else None)
+    try:
+        token = read_token(environment) or (Token(url_token) if url_token else None)
+    except ValueError as error:
+        raise pytest.UsageError(f"CASEBOOK_TOKEN (or CASEBOOK_TOKEN_FILE, AVIATOR_API_TOKEN): {error}") from None
     root = Path(values["root"]) if values["root"] else identity.repository_root(config.rootpath)
     if values["root"] and not root.is_absolute():  # type: ignore[union-attr]
         root = config.rootpath / values["root"]

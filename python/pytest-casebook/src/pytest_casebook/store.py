@@ -120,8 +120,10 @@ def folder(config: Any) -> Path:
     """Below pytest's cache; without the cache plugin, in the user's cache directory."""
     cache = getattr(config, "cache", None)
     if cache is not None:
-        return Path(cache.mkdir("casebook"))
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        # A folder that cannot be written is noticed when something is to be kept.
+        with contextlib.suppress(OSError):
+            return Path(cache.mkdir("casebook"))
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "casebook" / "pytest"
 
 

@@ -21,6 +21,13 @@ class Terminal:
         self.idle = ""
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        try:
+            return self._header(config)
+        except Exception as error:
+            self._recorder.trouble(error)
+            return []
+
+    def _header(self, config: pytest.Config) -> list[str]:
         recorder = self._recorder
         settings = recorder.settings
         if config.option.collectonly:
@@ -39,8 +46,7 @@ class Terminal:
             parts += [recorder.source.how]
             lines.append("casebook: " + ", ".join(part for part in parts if part))
         elif config.option.verbose > 0 or settings.ci.in_ci:
-            missing = "no token (CASEBOOK_TOKEN)" if settings.url else "no server (CASEBOOK_URL)"
-            lines.append(f"casebook: idle, {missing}")
+            lines.append(f"casebook: idle, {_missing(settings.url)}")
         other = recorder.planner.foreign.everywhere
         if other and not recorder.planner.values["take_over"]:
             lines.append(f"casebook: reruns are left to {other}")
@@ -50,25 +56,22 @@ class Terminal:
         recorder = self._recorder
         if not recorder.settings["dry_run"]:
             return []
-        lines = ["casebook: what each test would get"]
-        for item in items:
-            plan = recorder.planner.plan(item)
-            counts = f" {plan.min_passes} of {plan.max_runs} ({plan.source})" if plan.mode != "none" else ""
-            lines.append(f"  {item.nodeid}: {plan.mode}{counts}")
-        return lines
-
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        recorder = self._recorder
         try:
-            lines = self._lines(terminalreporter)
+            return recorder.planner.table(items)
         except Exception as error:
             recorder.trouble(error)
-            lines = []
-        lines += [f"casebook switched itself off: {problem}" for problem in self._problems]
-        if lines and terminalreporter.config.option.verbose > -2:
+            return []
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        try:
+            lines = self._recorder.planned + self._lines(terminalreporter)
             self._write(terminalreporter, lines)
-        for line in self._debug_lines():
-            terminalreporter.write_line(f"casebook: {line}")
+            for line in self._debug_lines():
+                terminalreporter.write_line(f"casebook: {line}")
+        except Exception as error:
+            self._recorder.trouble(error)
+        for problem in self._problems if terminalreporter.config.option.verbose > -2 else ():
+            terminalreporter.write_line(f"casebook switched itself off: {problem}")
 
     def _debug_lines(self) -> list[str]:
         """Requests with their timings, then what was decided for each test."""
@@ -87,6 +90,8 @@ class Terminal:
 
     def _write(self, reporter: Any, lines: list[str]) -> None:
         recorder = self._recorder
+        if not lines or reporter.config.option.verbose < -1:
+            return
         if reporter.config.option.verbose > -1:
             reporter.section("flaky tests (casebook)", "=")
         for line in lines:
@@ -94,7 +99,6 @@ class Terminal:
         if os.environ.get("GITHUB_ACTIONS") and recorder.settings["annotations"]:
             for command in sections.workflow_commands(recorder.records):
                 reporter.write_line(command)
-        recorder.write_summary_page()
 
     def _lines(self, reporter: Any) -> list[str]:
         recorder = self._recorder
@@ -109,7 +113,8 @@ class Terminal:
             style = "full"
         told = sections.lines(recorder.records, style)
         if reporter.config.option.verbose < 0:
-            return [self._last_line()] if told else []
+            last = self._last_line() if told else ""
+            return [last] if last else []
         lines = told + recorder.limit_lines() + recorder.notes + self._upload_problems()
         if lines or reporter.config.option.verbose > 0:
             last = self._last_line()
@@ -143,6 +148,14 @@ class Terminal:
         if tally is not None and tally.resent:
             parts.append(f"{_grouped(tally.resent)} results of earlier runs sent.")
         return " ".join(parts)
+
+
+def _missing(url: str) -> str:
+    if not url:
+        return "no server (CASEBOOK_URL)"
+    if os.environ.get("CASEBOOK_TOKEN_FILE"):
+        return "no token in the file that CASEBOOK_TOKEN_FILE names"
+    return "no token (CASEBOOK_TOKEN)"
 
 
 def _grouped(number: int) -> str:

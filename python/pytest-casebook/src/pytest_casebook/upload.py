@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
-import queue
 import random
 import threading
 import time
 import uuid
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from pytest_casebook import __version__
 from pytest_casebook.attempt import SKIPPED, Attempt, Record
 from pytest_casebook.settings import Settings
-from pytest_casebook.store import Store
+from pytest_casebook.store import Store, scope
 from pytest_casebook.transport import RefusedError, Transport, TransportError, packed
 
 PATH = "/v1/uploads"
@@ -54,12 +54,14 @@ class Uploader:
         self._settings = settings
         self._transport = transport
         self._store = store
+        # Results of another suite must not be sent with this one's token.
+        self._scope = scope(settings.url, settings.ci.repo, settings.ci.check)
         self._gzip = gzip
         self._started = time.time()
         self._batch = min(settings["batch"], MOST_ENTRIES)
         self._waiting: list[dict[str, Any]] = []
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._unsent: dict[str, dict[str, Any]] = {}
+        self._queue: deque[dict[str, Any]] = deque()
+        self._unsent: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._refused = settings["offline"]
@@ -83,14 +85,13 @@ class Uploader:
         self._deadline = time.monotonic() + seconds
         if self._waiting:
             self._flush()
-        if self._thread is None and not self._refused and self._store.spooled():
-            self._start()
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        if not self._refused and (self._unsent or self._store.spooled()):
+            last = threading.Thread(target=self._send_rest, args=(self._thread,), name="casebook-upload", daemon=True)
+            last.start()
+            last.join(max(0.0, self._deadline - time.monotonic()))
         with self._lock:
             self._closing = True
-            unsent, self._unsent = list(self._unsent.values()), {}
+            unsent, self._unsent = self._unsent, []
         for payload in unsent:
             self._keep(payload)
         return self.tally
@@ -99,47 +100,59 @@ class Uploader:
         payload = {"format": "json", "run_env": self._run_env(), "data": self._waiting}
         self._waiting = []
         with self._lock:
-            self._unsent[str(uuid.uuid4())] = payload
-        if not self._refused:
-            self._start()
-            self._queue.put(payload)
-
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="casebook-upload", daemon=True)
-            self._thread.start()
+            self._unsent.append(payload)
+            if self._refused or self._deadline < float("inf"):
+                return
+            self._queue.append(payload)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="casebook-upload", daemon=True)
+                self._thread.start()
 
     def _work(self) -> None:
+        """Sends what waits, then ends: while a process has threads, tests that fork it are warned."""
         while True:
-            payload = self._queue.get()
-            if payload is None:
-                break
+            with self._lock:
+                if not self._queue:
+                    self._thread = None
+                    return
+                payload = self._queue.popleft()
             self._send_own(payload)
-        if not self._refused and not self._closing:
+
+    def _send_rest(self, earlier: threading.Thread | None) -> None:
+        """At the end of the run: what is left, with what could not be sent before, then what earlier runs left."""
+        if earlier is not None:
+            earlier.join()
+        with self._lock:
+            left = list(self._unsent)
+        # Where one is not accepted, the server is away.
+        if all(self._send_own(payload, last=True) for payload in left) and not self._closing:
             self._send_spooled()
 
-    def _send_own(self, payload: dict[str, Any]) -> None:
-        if self._refused:
-            return
+    def _send_own(self, payload: dict[str, Any], last: bool = False) -> bool:
+        """Whether the server has decided on an upload. Who is not the last to try says nothing of it."""
+        if self._refused or self._closing:
+            return False
         try:
             done = self._send(payload)
         except _Stop:
             self._refused = True
-            return
+            return False
         except Exception as error:  # a thread that dies would lose the rest
-            self._problem(self._settings.redactor.message(error))
-            return
+            if last:
+                self._problem(self._settings.redactor.message(error))
+            return False
         with self._lock:
             if not self._closing:
-                self._unsent = {name: each for name, each in self._unsent.items() if each is not payload}
+                self._unsent = [each for each in self._unsent if each is not payload]
         self.tally.sent += done
+        return True
 
     def _send_spooled(self) -> None:
         """Earlier runs come after the current one, oldest first, while there is time."""
         self._store.trim()
         for path in self._store.spooled():
             payload = self._store.read_spooled(path)
-            if payload is None:
+            if payload is None or payload.pop("scope", self._scope) != self._scope:
                 continue
             try:
                 done = self._send(payload)
@@ -150,7 +163,8 @@ class Uploader:
 
     def _send(self, payload: dict[str, Any]) -> int:
         """Sends one upload, halved as often as it is too large. Returns how many results were taken."""
-        body = json.dumps(payload).encode()
+        # Halves of surrogate pairs, which texts of tests may hold, are no JSON.
+        body = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
         data = payload["data"]
         if len(body) > MOST_BYTES and len(data) > 1:
             return self._halves(payload)
@@ -183,8 +197,7 @@ class Uploader:
                 break
             try:
                 answer = self._transport.post(PATH, body, headers, REQUEST_SECONDS)
-            except RefusedError as error:
-                self._problem(str(error))
+            except RefusedError:
                 raise
             except TransportError as error:
                 problem = str(error)
@@ -196,7 +209,6 @@ class Uploader:
                 self._note_answer(answer)
                 return answer.status, _message(answer.body, self._settings)
             problem = f"the server answered {answer.status}"
-        self._problem(problem or "no time left")
         raise TransportError(problem or "no time left")
 
     def _note_answer(self, answer: Any) -> None:
@@ -212,7 +224,7 @@ class Uploader:
             self.tally.problems.append(text)
 
     def _keep(self, payload: dict[str, Any]) -> None:
-        if self._store.spool(payload):
+        if self._store.spool({**payload, "scope": self._scope}):
             self.tally.kept += len(payload["data"])
         else:
             self.tally.lost += len(payload["data"])
