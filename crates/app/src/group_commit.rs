@@ -10,7 +10,7 @@ use crate::workers;
 use casebook_model::id::SuiteId;
 use casebook_storage::catalog::Catalogs;
 use casebook_storage::ingest::{self, NewUpload, Receipt, Refusal};
-use casebook_storage::{Db, Engine, StorageError, Store};
+use casebook_storage::{Engine, StorageError, Store};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -58,7 +58,17 @@ struct Job {
 }
 
 /// What became of an upload, and the upload itself: whoever asked frees its memory, not the one thread that writes.
-type Answer = (Result<Receipt, NotRecorded>, NewUpload);
+type Answer = (Stored, NewUpload);
+
+/// What came of one upload.
+type Stored = Result<Receipt, NotRecorded>;
+
+/// A group was not stored.
+struct GroupFailed {
+    error: NotRecorded,
+    /// One of its uploads failed, not the database.
+    by_upload: bool,
+}
 
 /// Jobs of a few suites that go into one transaction.
 type Group = Vec<(SuiteId, Vec<Job>)>;
@@ -205,22 +215,10 @@ impl Shared {
                 ((suite, uploads), done)
             })
             .unzip();
-        let written = self.outbox.written();
-        let results = self.store.write(|db| {
-            let suites = prepared.iter().map(|(suite, uploads)| self.store_suite(db, *suite, uploads));
-            suites.collect::<Result<Vec<_>, StorageError>>()
-        });
-        self.outbox.wake(written);
-        let results = results.unwrap_or_else(|error| {
-            self.catalogs.forget(prepared.iter().map(|(suite, _)| *suite));
-            self.detector.forget(prepared.iter().map(|(suite, _)| *suite));
-            let error = Arc::new(error);
-            tracing::error!(error = &*error as &dyn std::error::Error, uploads, "a transaction failed");
-            let failed = |n: usize| (0..n).map(|_| Err(NotRecorded::Storage(Arc::clone(&error)))).collect();
-            prepared.iter().map(|(_, uploads)| failed(uploads.len())).collect()
-        });
+        let group: Vec<(SuiteId, &[NewUpload])> =
+            prepared.iter().map(|(suite, uploads)| (*suite, uploads.as_slice())).collect();
+        let results = self.store_together(&group).unwrap_or_else(|failed| self.store_alone(&group, &failed));
         let uploads = prepared.into_iter().flat_map(|(_, uploads)| uploads);
-        let results = results.into_iter().flatten();
         for ((answer, result), upload) in answers.into_iter().flatten().zip(results).zip(uploads) {
             self.count(&result, &upload);
             // The client may have gone away; its results are stored all the same.
@@ -228,37 +226,47 @@ impl Shared {
         }
     }
 
-    /// Stores the uploads of one suite together; if that fails, one by one, so that a bad one harms no other.
-    fn store_suite(
-        &self,
-        db: &mut Db<'_>,
-        suite: SuiteId,
-        uploads: &[NewUpload],
-    ) -> Result<Vec<Result<Receipt, NotRecorded>>, StorageError> {
-        let together = db.savepoint(|db| {
-            let mut detection = Detection::new(&self.detector, &self.outbox);
-            ingest::record(db, suite, uploads, &self.catalogs, &mut detection)
-        })?;
-        let error = match together {
-            Ok(answers) => {
-                return Ok(answers.into_iter().map(|answer| answer.map_err(NotRecorded::Refused)).collect());
+    /// Stores everything in one transaction, or nothing.
+    fn store_together(&self, group: &[(SuiteId, &[NewUpload])]) -> Result<Vec<Stored>, GroupFailed> {
+        let written = self.outbox.written();
+        let mut by_upload = false;
+        let results = self.store.write(|db| {
+            let mut all = Vec::new();
+            for (suite, uploads) in group {
+                let mut detection = Detection::new(&self.detector, &self.outbox);
+                let answers = ingest::record(db, *suite, uploads, &self.catalogs, &mut detection)
+                    .inspect_err(|error| by_upload = !error.is_connection_lost())?;
+                all.extend(answers.into_iter().map(|answer| answer.map_err(NotRecorded::Refused)));
             }
-            Err(error) => error,
+            Ok::<_, StorageError>(all)
+        });
+        self.outbox.wake(written);
+        results.map_err(|error| {
+            let suites = || group.iter().map(|(suite, _)| *suite);
+            self.catalogs.forget(suites());
+            self.detector.forget(suites());
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                uploads = group.iter().map(|(_, uploads)| uploads.len()).sum::<usize>(),
+                "uploads were not stored"
+            );
+            GroupFailed { error: NotRecorded::from(error), by_upload }
+        })
+    }
+
+    /// Stores the uploads of a group that failed one by one, so that a bad one harms no other; none if it was not an upload
+    /// that failed but the database.
+    fn store_alone(&self, group: &[(SuiteId, &[NewUpload])], failed: &GroupFailed) -> Vec<Stored> {
+        let uploads =
+            || group.iter().flat_map(|(suite, uploads)| uploads.iter().map(|upload| (*suite, upload)));
+        if !failed.by_upload || uploads().nth(1).is_none() {
+            return uploads().map(|_| Err(failed.error.clone())).collect();
+        }
+        let alone = |(suite, upload): (SuiteId, &NewUpload)| {
+            let stored = self.store_together(&[(suite, std::slice::from_ref(upload))]);
+            stored.map_or_else(|failed| Err(failed.error), |mut stored| stored.remove(0))
         };
-        self.detector.forget(std::iter::once(suite));
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            uploads = uploads.len(),
-            "uploads were not stored"
-        );
-        if let [_] = uploads {
-            return Ok(vec![Err(NotRecorded::from(error))]);
-        }
-        let mut alone = Vec::with_capacity(uploads.len());
-        for upload in uploads {
-            alone.extend(self.store_suite(db, suite, std::slice::from_ref(upload))?);
-        }
-        Ok(alone)
+        uploads().map(alone).collect()
     }
 
     fn count(&self, result: &Result<Receipt, NotRecorded>, upload: &NewUpload) {

@@ -150,24 +150,6 @@ impl Db<'_> {
         }
     }
 
-    /// Runs `work` so that its changes can be undone alone: when it fails, only they are gone.
-    ///
-    /// # Errors
-    /// The savepoint itself failed: the state of the transaction is not known, and it must not be committed. What `work`
-    /// failed with is inside.
-    pub fn savepoint<T, E>(
-        &mut self,
-        work: impl FnOnce(&mut Db<'_>) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StorageError> {
-        self.batch("savepoint part")?;
-        let result = work(self);
-        self.batch(match result {
-            Ok(_) => "release savepoint part",
-            Err(_) => "rollback to savepoint part; release savepoint part",
-        })?;
-        Ok(result)
-    }
-
     /// The steps by which the engine would answer `sql`, one a line: for the snapshots of hot reads.
     ///
     /// # Errors

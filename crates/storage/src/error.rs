@@ -69,7 +69,7 @@ impl StorageError {
 
     /// Whether the connection itself is gone, so that a new one may succeed.
     #[must_use]
-    pub(crate) fn is_connection_lost(&self) -> bool {
+    pub fn is_connection_lost(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         // Class 57P: the server ended the connection.
         error.is_closed() || error.as_db_error().is_none_or(|error| error.code().code().starts_with("57P"))

@@ -5,8 +5,8 @@ use crate::avocado;
 use crate::monitor::{scope, sessions};
 use crate::value::Value;
 use crate::{
-    detector, executions, failures, ingest, machines, resources, rollups, runs, selection, shifts, tests, tokens,
-    uploads,
+    detector, executions, failures, ingest, machines, resources, rollups, runs, selection, shifts, tests,
+    tokens, uploads,
 };
 
 /// A statement with values like those it meets.
