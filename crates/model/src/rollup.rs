@@ -8,7 +8,7 @@ pub const CHUNK_TESTS: i64 = 32;
 
 const VERSION: u8 = 1;
 
-/// Counts, durations and resource maxima of one test, day and branch class.
+/// Counts and durations of one test, day and branch class.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RollupCell {
     /// Passed executions, without measured ones.
@@ -33,18 +33,6 @@ pub struct RollupCell {
     pub duration_min_us: u64,
     /// Longest duration.
     pub duration_max_us: u64,
-    /// Largest resources seen.
-    pub maxima: ResourceMaxima,
-}
-
-/// Largest value of each resource; minus infinity when it was never measured.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ResourceMaxima(pub [f64; 5]);
-
-impl Default for ResourceMaxima {
-    fn default() -> Self {
-        Self([f64::NEG_INFINITY; 5])
-    }
 }
 
 impl RollupCell {
@@ -82,9 +70,6 @@ impl RollupCell {
         self.pending += other.pending;
         self.unknown += other.unknown;
         self.measured += other.measured;
-        for (mine, theirs) in self.maxima.0.iter_mut().zip(other.maxima.0) {
-            *mine = mine.max(theirs);
-        }
     }
 
     /// The integer fields, the most frequent first, so that an ordinary cell has a one-byte mask.
@@ -170,23 +155,16 @@ impl RollupChunk {
         bytes.extend_from_slice(&present.to_le_bytes());
         for cell in self.cells.iter().flatten() {
             let mut cell = *cell;
-            let maxima = cell.maxima.0;
             let numbers = cell.numbers();
             let mut mask = 0u64;
             for (bit, number) in numbers.iter().enumerate() {
                 mask |= u64::from(**number != 0) << bit;
-            }
-            for (bit, value) in maxima.iter().enumerate() {
-                mask |= u64::from(*value != f64::NEG_INFINITY) << (numbers.len() + bit);
             }
             put(&mut bytes, mask);
             for number in numbers {
                 if *number != 0 {
                     put(&mut bytes, *number);
                 }
-            }
-            for value in maxima.iter().filter(|value| **value != f64::NEG_INFINITY) {
-                bytes.extend_from_slice(&value.to_le_bytes());
             }
         }
         bytes
@@ -207,18 +185,10 @@ impl RollupChunk {
         for slot in (0..CHUNK_TESTS as usize).filter(|slot| present >> slot & 1 == 1) {
             let mut cell = RollupCell::default();
             let mask = get(&mut at)?;
-            let mut bit = 0;
-            for number in cell.numbers() {
+            for (bit, number) in cell.numbers().into_iter().enumerate() {
                 if mask >> bit & 1 == 1 {
                     *number = get(&mut at)?;
                 }
-                bit += 1;
-            }
-            for value in &mut cell.maxima.0 {
-                if mask >> bit & 1 == 1 {
-                    *value = f64::from_le_bytes(take(&mut at)?);
-                }
-                bit += 1;
             }
             chunk.cells[slot] = Some(cell);
         }
@@ -258,17 +228,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn cell() -> impl Strategy<Value = RollupCell> {
-        (any::<[u8; 6]>(), proptest::collection::vec(0i64..1 << 40, 0..4), proptest::option::of(any::<f32>()))
-            .prop_map(|(counts, durations, memory)| {
-                let [passed, failed, error, skipped, unknown, measured] = counts.map(u64::from);
-                let mut cell =
-                    RollupCell { passed, failed, error, skipped, unknown, measured, ..RollupCell::default() };
-                durations.into_iter().for_each(|duration| cell.add_duration(duration));
-                if let Some(memory) = memory.filter(|memory| memory.is_finite()) {
-                    cell.maxima.0[4] = f64::from(memory);
-                }
-                cell
-            })
+        (any::<[u8; 6]>(), proptest::collection::vec(0i64..1 << 40, 0..4)).prop_map(|(counts, durations)| {
+            let [passed, failed, error, skipped, unknown, measured] = counts.map(u64::from);
+            let mut cell =
+                RollupCell { passed, failed, error, skipped, unknown, measured, ..RollupCell::default() };
+            durations.into_iter().for_each(|duration| cell.add_duration(duration));
+            cell
+        })
     }
 
     proptest! {
