@@ -56,7 +56,12 @@ impl Workers {
     /// Runs `work` when its turn comes. A panic in it goes on here, where the request ends with it.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, answer) = oneshot::channel();
-        let work = move || drop(done.send(catch_unwind(AssertUnwindSafe(work))));
+        let work = move || {
+            // Whoever asked may have gone away while this waited.
+            if !done.is_closed() {
+                drop(done.send(catch_unwind(AssertUnwindSafe(work))));
+            }
+        };
         #[expect(
             clippy::expect_used,
             reason = "the threads live as long as the sender, and panics do not end them"

@@ -186,8 +186,7 @@ class TestKinds:
     @only_with("timeout")
     def test_further_attempts_have_no_timer(self, other, casefile, pytester, run, name):
         casefile(
-            "import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(3)\n"
-            "    script('a', 'fp')"
+            "import time\ndef test_a():\n    if pathlib.Path('a.count').exists(): time.sleep(3)\n    script('a', 'fp')"
         )
         assert other(name, "--timeout=1.5", "-p", "pytest_timeout").ret == 0
         (pytester.path / "a.count").unlink()
