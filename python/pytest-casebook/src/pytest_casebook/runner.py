@@ -83,6 +83,9 @@ class Runner:
             self.give_up(error)
 
     def _observe(self, item: pytest.Item, call: Any, report: Any) -> None:
+        if not hasattr(report, "start"):
+            # Reports of pytest 7.0 do not say when their phase began, and with xdist they arrive late.
+            report.start = call.start
         if call.when == "teardown":
             taken = self._meter.stop()
             if taken:
