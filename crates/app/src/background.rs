@@ -31,6 +31,7 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not brought up to date");
                 }
                 clear_removed_suites(&app, &shutdown).await;
+                drop_old_runs(&app, &shutdown).await;
             }
             _ = time.tick() => {
                 if let Err(error) = app.let_time_pass().await {
@@ -67,6 +68,15 @@ async fn clear_removed_suites(app: &App, shutdown: &watch::Receiver<bool>) {
                 return;
             }
         }
+    }
+}
+
+/// Drops what is older than this server keeps.
+async fn drop_old_runs(app: &Arc<App>, shutdown: &watch::Receiver<bool>) {
+    let (app, shutdown) = (Arc::clone(app), shutdown.clone());
+    let dropped = on_waiting_thread(move || app.apply_retention(|| *shutdown.borrow())).await;
+    if let Err(error) = dropped {
+        tracing::warn!(error = &error as &dyn std::error::Error, "old runs were not dropped");
     }
 }
 

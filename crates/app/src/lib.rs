@@ -14,6 +14,7 @@ pub mod monitor;
 pub mod passwords;
 pub mod reruns;
 pub mod resources;
+pub mod retention;
 pub mod runs;
 pub mod secrets;
 pub mod setup;
@@ -71,6 +72,8 @@ pub struct Options {
     pub clock: Clock,
     /// How webhooks are told of events.
     pub webhooks: webhooks::Settings,
+    /// Days that runs are kept, of [`retention::DAYS`]; for ever unless told.
+    pub keep_days: Option<i64>,
 }
 
 /// The running application: everything that requests share.

@@ -4,6 +4,9 @@ use crate::http::{Connection, Serving, in_parallel};
 use crate::setting::{Failure, Setting};
 use casebook_app::monitor::Intake;
 use casebook_model::measurement::{Metric, Session};
+use casebook_model::time::Timestamp;
+use casebook_storage::Store;
+use casebook_storage::retention::{self, Dropped};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,8 +21,10 @@ const OF_SESSION: usize = 4_808;
 /// Sessions beside those with metrics.
 const MORE_SESSIONS: usize = 20_000;
 
-/// Requests for each kind of answer.
+/// Requests for each kind of answer, and for the first one before: each of the few connections to the database reads the schema
+/// with its first question.
 const ASKED: usize = 300;
+const WARM_UP: usize = 8;
 
 /// A metric, spread as those of a large project: sessions in turn, one component with most of them.
 fn metric(number: usize) -> Metric {
@@ -182,6 +187,14 @@ pub(crate) fn answers(setting: &Setting, count: usize) -> Result<(), Failure> {
         ("own API: tests of a pipeline", format!("{own}/tests?pipeline=1")),
     ];
     let paths = paths.map(|(name, path)| (name, format!("/api/v1{path}")));
+    let mut connection = Connection::open(serving.address, &setting.token)?;
+    let mut first = Vec::with_capacity(WARM_UP);
+    for _ in 0..WARM_UP {
+        let started = Instant::now();
+        connection.get(&paths[0].1)?;
+        first.push(format!("{:.1}", started.elapsed().as_secs_f64() * 1e3));
+    }
+    println!("the first {WARM_UP} pages after start      {} ms", first.join(", "));
     for (name, path) in paths.into_iter().chain(own) {
         let mut connection = Connection::open(serving.address, &setting.token)?;
         let mut times = Vec::with_capacity(ASKED);
@@ -195,5 +208,29 @@ pub(crate) fn answers(setting: &Setting, count: usize) -> Result<(), Failure> {
         let (median, p99) = (times[ASKED / 2], times[ASKED * 99 / 100]);
         println!("GET {name:<36} {median:>7.2} / {p99:>6.2} ms   {} KB", length / 1000);
     }
+    drop_all(setting)
+}
+
+/// Drops all sessions by age, and tells how long each step lasts, for which writers have to wait.
+fn drop_all(setting: &Setting) -> Result<(), Failure> {
+    let store = Store::open(&setting.database.url.parse()?)?;
+    let before = Timestamp::parse_lenient("2026-02-01T00:00:00")?;
+    let (mut total, mut steps) = (Dropped::default(), Vec::new());
+    loop {
+        let started = Instant::now();
+        match store.write(|db| retention::step(db, setting.suite.id, before))? {
+            Some(dropped) => total.add(dropped),
+            None => break,
+        }
+        steps.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    steps.sort_by(f64::total_cmp);
+    let (median, longest) = (steps[steps.len() / 2], steps[steps.len() - 1]);
+    println!(
+        "retention dropped {} sessions, {} metrics in {} steps: {median:.0} ms each, {longest:.0} ms at most",
+        total.runs,
+        total.metrics,
+        steps.len()
+    );
     Ok(())
 }

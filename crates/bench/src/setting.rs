@@ -102,6 +102,7 @@ impl Setting {
             anonymous: Anonymous::None,
             clock: Clock::System,
             webhooks: Settings::new(casebook_aviator::webhook::render),
+            keep_days: None,
         };
         Ok(Self { app: App::start(store, options)?, suite, token, database })
     }

@@ -49,7 +49,7 @@ impl Demo {
         let address = format!("http://{}", listening.main.local_addr()?);
         let webhooks = Settings { key_file: Some(folder.path().join("casebook.key")), ..webhook::settings() };
         let (public_url, anonymous, clock) = (address.clone(), Anonymous::None, Clock::System);
-        let app = App::start(store, Options { public_url, anonymous, clock, webhooks })?;
+        let app = App::start(store, Options { public_url, anonymous, clock, webhooks, keep_days: None })?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let signalled = terminated(&runtime)?;
         let server =

@@ -89,6 +89,7 @@ impl Import {
             anonymous: Anonymous::None,
             clock: Clock::System,
             webhooks: webhook::settings(),
+            keep_days: None,
         };
         let app = App::start(store, options)?;
         let mut importing = Importing { app, suite, runtime, quiet: self.quiet, failures: 0 };

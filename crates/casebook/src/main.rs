@@ -12,6 +12,8 @@ mod import;
 mod openapi;
 mod policy;
 mod replay;
+mod retention;
+mod run;
 mod serve;
 mod simulate;
 mod suite;
@@ -57,6 +59,10 @@ enum Command {
     Replay(replay::Replay),
     /// Measure the detector on a generated project with known causes
     Simulate(simulate::Simulate),
+    /// Keep single runs whatever their age
+    Run(run::RunCommand),
+    /// Drop old runs
+    Retention(retention::RetentionCommand),
     /// Make, change and list suites
     Suite(suite::SuiteCommand),
     /// Make, list and revoke tokens
@@ -71,7 +77,7 @@ enum Command {
     Webhook(webhook::WebhookCommand),
     /// Write the executions of a suite, for casebook replay or as a table
     Export(export::Export),
-    /// Fold every stored upload again, and compare the detector's states
+    /// Fold every stored upload again and compare the detector's states, and count what is stored
     Check(check::Check),
     /// Print the description of the HTTP API (OpenAPI 3.1)
     Openapi(openapi::Openapi),
@@ -99,6 +105,8 @@ fn main() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Simulate(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Retention(command) => command.run(),
         Command::Suite(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::User(command) => command.run(),

@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::database::Database;
 use crate::webhook::{self, Keys, Reach};
 use casebook_app::clock::Clock;
+use casebook_app::retention::DAYS;
 use casebook_app::webhooks::{KeyError, Settings};
 use casebook_app::{Anonymous, App, Options, setup};
 use casebook_server::{Limits, MONITOR_PAGE_SIZE, RateLimits, TrustedProxies, Zone};
@@ -57,6 +58,9 @@ pub(crate) struct Serve {
     /// Seconds that a webhook's receiver may take to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "CASEBOOK_WEBHOOK_TIMEOUT_SECONDS", value_parser = clap::value_parser!(u64).range(1..=20))]
     webhook_timeout_seconds: u64,
+    /// Days that runs are kept; counts by day, health and evidence stay [default: for ever]
+    #[arg(long, value_name = "DAYS", env = "CASEBOOK_KEEP_DAYS", value_parser = clap::value_parser!(i64).range(DAYS))]
+    keep_days: Option<i64>,
     /// Run so many seconds ahead of the system's clock, to see what time does without waiting for it
     #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "CASEBOOK_CLOCK_AHEAD_SECONDS", hide = true, value_parser = clap::value_parser!(i64).range(0..=10_000_000_000))]
     clock_ahead_seconds: i64,
@@ -129,7 +133,9 @@ impl Serve {
         if let Some(metrics) = &listening.metrics {
             println!("metrics on http://{}/metrics", metrics.local_addr()?);
         }
-        let app = App::start(store, Options { public_url, anonymous: self.anonymous, clock, webhooks })?;
+        let options =
+            Options { public_url, anonymous: self.anonymous, clock, webhooks, keep_days: self.keep_days };
+        let app = App::start(store, options)?;
         match app.check_webhook_key() {
             Ok(()) => {}
             Err(error @ KeyError::NotNamed) => return Err(error.into()),

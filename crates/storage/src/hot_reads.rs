@@ -2,11 +2,11 @@
 //! engines have been seen to choose badly when the text, the statistics or the version changed.
 
 use crate::avocado;
-use crate::monitor::{scope, sessions};
+use crate::monitor::{scope, sessions, words};
 use crate::value::Value;
 use crate::{
-    detector, executions, failures, ingest, machines, resources, rollups, runs, selection, shifts, tests,
-    tokens, uploads,
+    detector, executions, failures, ingest, machines, resources, retention, rollups, runs, selection, shifts,
+    tests, tokens, uploads,
 };
 
 /// A statement with values like those it meets.
@@ -83,6 +83,13 @@ pub fn all() -> Vec<HotRead> {
         read(avocado::records::BY_TAGS, &[SUITE, Value::Int(7), Value::Keys(&[[0; 16]])]),
         read(avocado::records::BY_NUMBERS, &[SUITE, Value::Int(7), FEW]),
         read(machines::NEWEST, &[SUITE, Value::Int(1 << 30), Value::Int(50)]),
+        read(sessions::LIST, &[SUITE, Value::Int(500), Value::Int(0)]),
+        read(sessions::LIST_FROM_END, &[SUITE, Value::Int(500), Value::Int(0)]),
+        read(words::COMPONENTS, &[SUITE]),
+        read(words::PIPELINES, &[SUITE]),
+        read(ingest::dropped::BY_KEYS, &[SUITE, Value::Keys(&[[0; 16]])]),
+        read(retention::NEXT, &[SUITE, Value::Int(1), Value::Int(20)]),
+        read(retention::DROP_TEXTS, &[SUITE, Value::Keys(&[[0; 16]])]),
         read(sessions::BY_SCM, &[SUITE, Value::Bytes(b"a"), Value::Bytes(b"b")]),
         read(sessions::OF_PIPELINE, &[SUITE, Value::Int(7)]),
         read(sessions::OF_BUILD, &[SUITE, Value::Int(7), Value::Int(8)]),

@@ -3,6 +3,8 @@
 //! The suite's counter row is locked first, so numbers, attempts, verdicts and the fold see uploads in one order, which is
 //! the order of commit. Executions are written sorted by (run, test, attempt): appends for a new run.
 
+mod counter;
+pub(crate) mod dropped;
 mod executions;
 pub(crate) mod plan;
 mod records;
@@ -12,7 +14,6 @@ mod rows;
 use crate::catalog::{Catalogs, Changes, Mention, SuiteCatalog};
 use crate::db::Db;
 use crate::error::StorageError;
-use crate::value::values;
 use crate::{monitor, rollups, runs};
 use casebook_model::branch::BranchClass;
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
@@ -28,18 +29,12 @@ use casebook_model::time::Timestamp;
 use casebook_model::variant::Variant;
 use std::collections::HashMap;
 
+pub(crate) use counter::Counter;
 pub(crate) use records::Written;
 pub use records::{Record, Refusal};
 pub(crate) use repeats::Origin;
 pub(crate) use rows::tags_from_json;
 pub use rows::tags_json;
-
-const LOCK: &str = "/* ingest.lock */ select runs, tests, uploads, variants, catalog_version, runs_kept, past_changes, \
-     machines, sessions, metrics, words from suite_counter \
-     where suite_id = $1 for update";
-const UNLOCK: &str = "/* ingest.unlock */ update suite_counter set runs = $2, tests = $3, uploads = $4, variants = $5, \
-     catalog_version = $6, runs_kept = $7, past_changes = $8, machines = $9, sessions = $10, metrics = $11, words = $12 \
-     where suite_id = $1";
 
 /// One upload, checked and ready to be stored.
 #[derive(Debug, Clone)]
@@ -249,22 +244,6 @@ pub struct Said {
     pub signature: Option<Key>,
 }
 
-/// The suite's running numbers.
-pub(crate) struct Counter {
-    pub(crate) runs: i64,
-    pub(crate) tests: i64,
-    pub(crate) uploads: i64,
-    pub(crate) variants: i64,
-    pub(crate) catalog_version: i64,
-    pub(crate) runs_kept: i64,
-    /// Uploads that changed the roll-ups of a day that was over ([`crate::rollups::past_changes`]).
-    pub(crate) past_changes: i64,
-    pub(crate) machines: i64,
-    pub(crate) sessions: i64,
-    pub(crate) metrics: i64,
-    pub(crate) words: i64,
-}
-
 /// A run that the group touches.
 pub(crate) struct TouchedRun {
     pub(crate) run: Run,
@@ -283,7 +262,26 @@ pub fn record(
     catalogs: &Catalogs,
     fold: &mut dyn Fold,
 ) -> Result<Vec<Result<Receipt, Refusal>>, StorageError> {
-    let counter = lock(db, suite)?;
+    let counter = Counter::lock(db, suite)?;
+    let dropped = dropped::answers(db, suite, uploads, &counter)?;
+    if dropped.iter().all(Option::is_none) {
+        return record_kept(db, suite, uploads, counter, catalogs, fold);
+    }
+    let kept = uploads.iter().zip(&dropped).filter(|(_, dropped)| dropped.is_none());
+    let kept: Vec<NewUpload> = kept.map(|(upload, _)| upload.clone()).collect();
+    let mut answers = record_kept(db, suite, &kept, counter, catalogs, fold)?.into_iter();
+    Ok(dropped.into_iter().filter_map(|dropped| dropped.map(Ok).or_else(|| answers.next())).collect())
+}
+
+/// Records uploads whose runs are kept, if their protocols do not refuse them. The suite's counter row is locked.
+fn record_kept(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    uploads: &[NewUpload],
+    counter: Counter,
+    catalogs: &Catalogs,
+    fold: &mut dyn Fold,
+) -> Result<Vec<Result<Receipt, Refusal>>, StorageError> {
     let refusals = records::examine(db, suite, uploads)?;
     let is_beside = |upload: &NewUpload| records::is_beside_runs(upload);
     if refusals.iter().all(Option::is_none) && !uploads.iter().any(is_beside) {
@@ -348,7 +346,7 @@ fn record_taken(
     for (received, numbers) in receipts.iter_mut().zip(numbers) {
         received.receipt.records = numbers;
     }
-    unlock(db, suite, &counter)?;
+    counter.unlock(db, suite)?;
     let said = said(uploads, &planned);
     fold.begin(db, suite)?;
     for (index, receipt) in receipts.iter().enumerate().filter(|(_, receipt)| receipt.recorded) {
@@ -401,63 +399,12 @@ pub(crate) struct Received {
 /// The test and variant of each result that takes part; none for uploads that are repetitions as a whole.
 pub(crate) type Resolved = Vec<Vec<(i64, VariantId)>>;
 
-fn lock(db: &mut Db<'_>, suite: SuiteId) -> Result<Counter, StorageError> {
-    let counter = db.find(LOCK, values![suite.get()], |row| {
-        Ok(Counter {
-            runs: row.get(0)?,
-            tests: row.get(1)?,
-            uploads: row.get(2)?,
-            variants: row.get(3)?,
-            catalog_version: row.get(4)?,
-            runs_kept: row.get(5)?,
-            past_changes: row.get(6)?,
-            machines: row.get(7)?,
-            sessions: row.get(8)?,
-            metrics: row.get(9)?,
-            words: row.get(10)?,
-        })
-    })?;
-    counter.ok_or(StorageError::NoSuchSuite)
-}
-
 /// Waits until nobody else records uploads of the suite, and keeps them away until the transaction ends.
 ///
 /// # Errors
 /// The database fails, or there is no such suite.
 pub fn lock_suite(db: &mut Db<'_>, suite: SuiteId) -> Result<UploadId, StorageError> {
-    lock(db, suite).map(|counter| UploadId(counter.uploads))
-}
-
-fn unlock(db: &mut Db<'_>, suite: SuiteId, counter: &Counter) -> Result<(), StorageError> {
-    let Counter {
-        runs,
-        tests,
-        uploads,
-        variants,
-        catalog_version,
-        runs_kept,
-        past_changes,
-        machines,
-        sessions,
-        metrics,
-        words,
-    } = *counter;
-    let numbers = values![
-        suite.get(),
-        runs,
-        tests,
-        uploads,
-        variants,
-        catalog_version,
-        runs_kept,
-        past_changes,
-        machines,
-        sessions,
-        metrics,
-        words,
-    ];
-    db.execute(UNLOCK, numbers)?;
-    Ok(())
+    Counter::lock(db, suite).map(|counter| UploadId(counter.uploads))
 }
 
 /// The runs of the group, known and new, and for each upload the index of its run.

@@ -24,6 +24,7 @@ pub mod users;
 
 pub mod avocado;
 pub mod catalog;
+pub mod counts;
 pub mod deliveries;
 pub mod detector;
 pub mod dispositions;
@@ -40,6 +41,7 @@ pub mod policies;
 pub mod pymon;
 pub mod removals;
 pub mod resources;
+pub mod retention;
 pub mod rollups;
 pub mod runs;
 pub mod selection;

@@ -11,17 +11,19 @@ mod names;
 mod numbers;
 mod paging;
 mod record;
-mod words;
+mod removal;
 
 pub mod metrics;
 pub mod scope;
 pub mod sessions;
+pub(crate) mod words;
 
 pub use paging::{Paged, Wanted};
 
 pub(crate) use names::identify;
 pub(crate) use paging::Place;
 pub(crate) use record::{examine, folded, write};
+pub(crate) use removal::drop_sessions;
 pub(crate) use sessions::range as prefix_range;
 pub(crate) use words::Memory;
 

@@ -28,6 +28,7 @@ const OF_RUNS: &[&str] = &[
 
 /// What belongs to the suite as a whole.
 const OF_SUITE: &[&str] = &[
+    "/* removals.dropped_runs */ delete from dropped_run where suite_id = $1",
     "/* removals.failure_texts */ delete from failure_text where suite_id = $1",
     "/* removals.rollups */ delete from rollup where suite_id = $1",
     "/* removals.spellings */ delete from test_spelling where suite_id = $1",

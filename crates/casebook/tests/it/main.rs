@@ -53,6 +53,7 @@ mod replay;
 mod replay_buildkite;
 mod replay_junit;
 mod rest;
+mod retention;
 mod runs;
 mod shifts;
 mod suites;

@@ -54,7 +54,8 @@ fn history_is_silent_about_what_was_over(database: &TestDatabase) {
         ..Settings::new(casebook_aviator::webhook::render)
     };
     let (public_url, anonymous) = ("http://casebook".to_owned(), Anonymous::None);
-    let app = App::start(store, Options { public_url, anonymous, clock: clock.clone(), webhooks }).unwrap();
+    let options = Options { public_url, anonymous, clock: clock.clone(), webhooks, keep_days: None };
+    let app = App::start(store, options).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let id = suite.id;
     let made = runtime.block_on(app.with_webhooks(move |webhooks| {

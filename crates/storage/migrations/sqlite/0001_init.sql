@@ -132,6 +132,7 @@ create table suite_counter (
     variants integer not null default 0,
     machines integer not null default 0,
     sessions integer not null default 0,
+    sessions_kept integer not null default 0,
     metrics integer not null default 0,
     words integer not null default 0,
     jobs integer not null default 0,
@@ -297,6 +298,16 @@ create unique index run_by_key on run (suite_id, run_key);
 create index run_by_commit on run (suite_id, commit_sha, run_id);
 create index run_by_time on run (suite_id, started_at, run_id);
 
+-- Runs that retention dropped: what is sent again of one, up to its last results, is a repetition.
+create table dropped_run (
+    suite_id integer not null,
+    run_key blob not null,
+    run_id integer not null,
+    upload_id integer not null,
+    last_at integer not null,
+    primary key (suite_id, run_key)
+) strict, without rowid;
+
 create table upload (
     suite_id integer not null,
     upload_id integer not null,
@@ -356,6 +367,7 @@ create table failure (
     p_incident real,
     primary key (suite_id, run_id, test_id, attempt)
 ) strict, without rowid;
+create index failure_by_text on failure (suite_id, text_key);
 
 create table failure_text (
     suite_id integer not null,

@@ -20,6 +20,16 @@ const NEWEST: &str = "/* monitor.newest_values */ select metric_no, measured fro
 const FILLED: &str = "/* monitor.filled */ select metrics from suite_counter where suite_id = $1";
 const PUT: Insert =
     Insert { into: "monitor_column (suite_id, resource, block, body)", columns: 4, conflict: "" };
+const REPLACE: Insert = Insert {
+    into: "monitor_column (suite_id, resource, block, body)",
+    columns: 4,
+    conflict: "on conflict (suite_id, resource, block) do update set body = excluded.body",
+};
+const DROP: &str =
+    "/* monitor.drop_columns */ delete from monitor_column where suite_id = $1 and block = any($2)";
+
+/// Blocks that are cleared at once.
+const AT_ONCE: usize = 256;
 
 /// Writes the blocks that became full when the last metric became number `after` instead of `before`.
 pub(super) fn fill(db: &mut Db<'_>, suite: SuiteId, before: i64, after: i64) -> Result<(), StorageError> {
@@ -43,6 +53,38 @@ pub(super) fn fill(db: &mut Db<'_>, suite: SuiteId, before: i64, after: i64) -> 
             rows.extend_from_slice(values![suite.get(), resource.code(), block, body.as_slice()]);
         }
         PUT.rows(db, &rows)?;
+    }
+    Ok(())
+}
+
+/// Takes the values of metrics that are no longer there out of the full blocks; blocks that nothing is left of go.
+pub(super) fn clear(db: &mut Db<'_>, suite: SuiteId, gone: &Numbers) -> Result<(), StorageError> {
+    let metrics: i64 = db.get(FILLED, values![suite.get()], |row| row.get(0))?;
+    for blocks in gone.blocks(metrics / BLOCK).chunks(AT_ONCE) {
+        let mut empty: Vec<i64> = Vec::new();
+        for resource in Resource::ALL {
+            let place = [suite.get().into(), resource.code().into(), Value::Ints(blocks)];
+            let mut bodies =
+                db.query(SOME_BLOCKS, &place, |row| Ok((row.get::<i64>(0)?, row.bytes(1)?.to_vec())))?;
+            bodies.retain_mut(|(block, body)| {
+                let (values, _) = body.as_chunks_mut::<8>();
+                for at in gone.of_block(*block) {
+                    if let Some(value) = values.get_mut(at) {
+                        *value = f64::NAN.to_le_bytes();
+                    }
+                }
+                values.iter().any(|value| !f64::from_le_bytes(*value).is_nan())
+            });
+            let mut rows: Vec<Value<'_>> = Vec::with_capacity(bodies.len() * REPLACE.columns);
+            for (block, body) in &bodies {
+                rows.extend_from_slice(values![suite.get(), resource.code(), *block, body.as_slice()]);
+            }
+            REPLACE.rows(db, &rows)?;
+            let left = |block: &i64| bodies.iter().any(|(kept, _)| kept == block);
+            empty = blocks.iter().copied().filter(|block| !left(block)).collect();
+        }
+        // All five values of a metric go together, so what is empty of one resource is empty of all.
+        db.execute(DROP, &[suite.get().into(), Value::Ints(&empty)])?;
     }
     Ok(())
 }

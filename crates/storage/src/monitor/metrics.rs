@@ -85,7 +85,8 @@ pub fn page(
         Members::Numbers(numbers) => numbers.places(rows),
         Members::NoSession => Vec::new(),
     };
-    Ok(Paged::Page { items: by_numbers(db, suite, &numbers)?, page, pages })
+    let found = by_numbers(db, suite, &numbers)?;
+    Ok(Paged::Page { items: found.into_iter().map(|(_, metric)| metric).collect(), page, pages })
 }
 
 /// The end of an order by value.
@@ -120,12 +121,7 @@ pub fn extremes(
         columns::each(db, suite, resource, members.as_ref(), |number, value| best.offer(number, value))?;
     }
     let numbers = best.finish();
-    let mut metrics: HashMap<i64, Metric> = HashMap::new();
-    let mut sorted = numbers.clone();
-    sorted.sort_unstable();
-    for (number, metric) in sorted.iter().zip(by_numbers(db, suite, &sorted)?) {
-        metrics.insert(*number, metric);
-    }
+    let mut metrics: HashMap<i64, Metric> = by_numbers(db, suite, &numbers)?.into_iter().collect();
     Ok(numbers.iter().filter_map(|number| metrics.remove(number)).collect())
 }
 
@@ -191,8 +187,7 @@ fn members(db: &mut Db<'_>, suite: SuiteId, selection: &Selection) -> Result<Mem
         }
         Selection::Like(kind, text) => {
             let pattern = Pattern::new(text);
-            let found = words::of_kind(db, suite, *kind, |word| pattern.matches(word))?;
-            let words: Vec<i64> = found.into_iter().map(|(word, _)| word).collect();
+            let words = words::of_kind(db, suite, *kind, |word| pattern.matches(word))?;
             return Ok(Members::Numbers(lists::all(db, suite, &words)?));
         }
         Selection::Scm(reference) => {
@@ -232,26 +227,26 @@ fn common(db: &mut Db<'_>, suite: SuiteId, one: i64, other: i64) -> Result<Numbe
     Ok(common)
 }
 
-/// Metrics by number, in rising order.
+/// Metrics with their numbers, in rising order, as far as they are there.
 pub(super) fn by_numbers(
     db: &mut Db<'_>,
     suite: SuiteId,
     numbers: &[i64],
-) -> Result<Vec<Metric>, StorageError> {
+) -> Result<Vec<(i64, Metric)>, StorageError> {
     let rows = db.query(BY_NUMBERS, &[suite.get().into(), Value::Ints(numbers)], read)?;
     let mut ids: Vec<i64> = rows.iter().flat_map(|row| row.words).collect();
     ids.sort_unstable();
     ids.dedup();
     let texts = words::texts(db, suite, &ids)?;
-    let metrics = rows.into_iter().map(|StoredMetric { words, started, values }| Metric {
-        words: words.map(|word| texts.get(&word).cloned().unwrap_or_default()),
-        started,
-        values,
+    let metrics = rows.into_iter().map(|StoredMetric { number, words, started, values }| {
+        let words = words.map(|word| texts.get(&word).cloned().unwrap_or_default());
+        (number, Metric { words, started, values })
     });
     Ok(metrics.collect())
 }
 
 struct StoredMetric {
+    number: i64,
     /// In the order of [`MetricWord::ALL`].
     words: [i64; 8],
     started: String,
@@ -263,5 +258,5 @@ fn read(row: &Row<'_>) -> Result<StoredMetric, StorageError> {
     for (column, word) in (1..).zip(MetricWord::ALL) {
         words[slot(*word)] = row.get(column)?;
     }
-    Ok(StoredMetric { words, started: row.get(9)?, values: columns::measured(row, 10)? })
+    Ok(StoredMetric { number: row.get(0)?, words, started: row.get(9)?, values: columns::measured(row, 10)? })
 }

@@ -132,6 +132,7 @@ pub(crate) fn write(
             match record {
                 Record::Session(new) => {
                     counter.sessions += 1;
+                    counter.sessions_kept += 1;
                     numbers.push(counter.sessions);
                     rows.session(counter.sessions, received.receipt.run, new, &mut numbering);
                 }

@@ -6,14 +6,19 @@ use super::record::folded;
 use super::words::{self, Kind};
 use crate::db::Db;
 use crate::error::StorageError;
+use crate::page::{Page, Side};
 use crate::value::{Row, Value, values};
 use casebook_model::id::{RunId, SuiteId};
 use casebook_model::measurement::{MetricWord, Session};
 use std::collections::HashSet;
 
-const COUNT: &str = "/* monitor.count_sessions */ select sessions from suite_counter where suite_id = $1";
-const LIST: &str = "/* monitor.sessions */ select key, run_date, scm_ref, tags from monitor_session \
-     where suite_id = $1 and session_no > $2 and session_no <= $3 order by session_no";
+const COUNT: &str =
+    "/* monitor.count_sessions */ select sessions_kept from suite_counter where suite_id = $1";
+pub(crate) const LIST: &str = "/* monitor.sessions */ select key, run_date, scm_ref, tags from monitor_session \
+     where suite_id = $1 order by session_no limit $2 offset $3";
+pub(crate) const LIST_FROM_END: &str = "/* monitor.sessions_from_end */ select key, run_date, scm_ref, tags from monitor_session \
+     where suite_id = $1 order by session_no desc limit $2 \
+     offset (select case when sessions_kept > $3 then sessions_kept - $3 else 0 end from suite_counter where suite_id = $1)";
 const BY_NUMBERS: &str = "/* monitor.sessions_by_number */ select key, run_date, scm_ref, tags from monitor_session \
      where suite_id = $1 and session_no = any($2) order by session_no";
 const BY_PREFIX: &str = "/* monitor.sessions_by_prefix */ select session_no, key, scm_ref, tags \
@@ -102,8 +107,16 @@ pub fn page(
         Place::Rows { page, pages, rows } => (page, pages, rows),
     };
     let items = match numbers {
-        // Numbered without gaps.
-        None => db.query(LIST, values![suite.get(), rows.start, rows.end], read)?,
+        None => {
+            let page = Page { offset: rows.start, limit: rows.end - rows.start };
+            page.by_nearer_end(total, |limit, side| {
+                let (statement, place) = match side {
+                    Side::Start { offset } => (LIST, offset),
+                    Side::End { to } => (LIST_FROM_END, to),
+                };
+                db.query(statement, values![suite.get(), limit, place], read)
+            })?
+        }
         Some(numbers) => {
             let numbers = &numbers[rows.start as usize..rows.end as usize];
             db.query(BY_NUMBERS, &[suite.get().into(), Value::Ints(numbers)], read)?
@@ -251,10 +264,7 @@ fn of_all(
     wanted: (Option<i64>, Option<i64>),
 ) -> Result<Vec<String>, StorageError> {
     match (level, wanted) {
-        (Level::Pipelines, _) => {
-            let found = words::few_of_kind(db, suite, Kind::Pipeline, |_| true)?;
-            Ok(found.into_iter().map(|(_, name)| name).collect())
-        }
+        (Level::Pipelines, _) => words::pipelines(db, suite),
         (Level::Builds(_), (Some(pipeline), _)) => {
             let found: Vec<i64> = db.query(BUILDS, values![suite.get(), pipeline], |row| row.get(0))?;
             names(db, suite, &found)
@@ -277,6 +287,7 @@ fn names(db: &mut Db<'_>, suite: SuiteId, words: &[i64]) -> Result<Vec<String>, 
 /// # Errors
 /// The database fails.
 pub fn components(db: &mut Db<'_>, suite: SuiteId, prefix: &str) -> Result<Vec<String>, StorageError> {
-    let found = words::few_of_kind(db, suite, MetricWord::Component, |name| begins(name, prefix))?;
-    Ok(found.into_iter().map(|(_, name)| name).collect())
+    let mut found = words::components(db, suite)?;
+    found.retain(|name| begins(name, prefix));
+    Ok(found)
 }

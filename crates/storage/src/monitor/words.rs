@@ -14,8 +14,14 @@ use std::collections::{HashMap, HashSet};
 const SINCE: &str = "/* monitor.words_since */ select word_id, kind, word_key from monitor_word where suite_id = $1 and word_id > $2";
 const FIND: &str = "/* monitor.find_word */ select word_id from monitor_word where suite_id = $1 and kind = $2 and word_key = $3";
 const OF_KIND: &str = "/* monitor.words_of_kind */ select word_id, word from monitor_word where suite_id = $1 and kind = $2 order by word_id";
-const FEW_OF_KIND: &str = "/* monitor.few_words_of_kind */ select word_id, word from monitor_word /*+ word_by_key */ \
-     where suite_id = $1 and kind = $2 order by word_id";
+// Words outlive what retention takes away of them.
+pub(crate) const COMPONENTS: &str = "/* monitor.components */ select w.word from monitor_word w /*+ word_by_key */ \
+     where w.suite_id = $1 and w.kind = 6 and exists \
+     (select 1 from monitor_list l where l.suite_id = $1 and l.word_id = w.word_id) order by w.word_id";
+pub(crate) const PIPELINES: &str = "/* monitor.pipelines */ select w.word from monitor_word w /*+ word_by_key */ \
+     where w.suite_id = $1 and w.kind = 9 and exists \
+     (select 1 from monitor_session s /*+ session_by_pipeline */ where s.suite_id = $1 and s.pipeline_word = w.word_id) \
+     order by w.word_id";
 const BY_IDS: &str =
     "/* monitor.words */ select word_id, word from monitor_word where suite_id = $1 and word_id = any($2)";
 const PUT: Insert =
@@ -139,36 +145,25 @@ pub(super) fn of_kind(
     suite: SuiteId,
     kind: impl Into<Kind>,
     admit: impl Fn(&str) -> bool,
-) -> Result<Vec<(i64, String)>, StorageError> {
-    read_kind(db, OF_KIND, suite, kind.into(), admit)
-}
-
-/// The same of a kind that has few words: reads only those.
-pub(super) fn few_of_kind(
-    db: &mut Db<'_>,
-    suite: SuiteId,
-    kind: impl Into<Kind>,
-    admit: impl Fn(&str) -> bool,
-) -> Result<Vec<(i64, String)>, StorageError> {
-    read_kind(db, FEW_OF_KIND, suite, kind.into(), admit)
-}
-
-fn read_kind(
-    db: &mut Db<'_>,
-    statement: &'static str,
-    suite: SuiteId,
-    kind: Kind,
-    admit: impl Fn(&str) -> bool,
-) -> Result<Vec<(i64, String)>, StorageError> {
+) -> Result<Vec<i64>, StorageError> {
     let mut found = Vec::new();
-    db.each(statement, values![suite.get(), kind.code()], |row| {
-        let text: String = row.get(1)?;
-        if admit(&text) {
-            found.push((row.get(0)?, text));
+    db.each(OF_KIND, values![suite.get(), kind.into().code()], |row| {
+        if admit(&row.get::<String>(1)?) {
+            found.push(row.get(0)?);
         }
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The components that have metrics, in the order of the first of each.
+pub(super) fn components(db: &mut Db<'_>, suite: SuiteId) -> Result<Vec<String>, StorageError> {
+    db.query(COMPONENTS, values![suite.get()], |row| row.get(0))
+}
+
+/// The pipelines that have sessions, in the order of the first of each.
+pub(super) fn pipelines(db: &mut Db<'_>, suite: SuiteId) -> Result<Vec<String>, StorageError> {
+    db.query(PIPELINES, values![suite.get()], |row| row.get(0))
 }
 
 /// The texts of words.
