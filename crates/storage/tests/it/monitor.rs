@@ -3,10 +3,13 @@
 use crate::builder::Fixture;
 use casebook_model::measurement::{Metric, MetricWord, Resource, Session};
 use casebook_model::run::Protocol;
+use casebook_model::time::Timestamp;
 use casebook_storage::Store;
+use casebook_storage::counts;
 use casebook_storage::ingest::{self, NewUpload, Receipt, Record, Refusal};
 use casebook_storage::monitor::metrics::{self, End, Selection};
 use casebook_storage::monitor::{self, NewMetric, NewSession, Paged, Wanted};
+use casebook_storage::retention::{self, Dropped};
 use casebook_testkit::{TestDatabase, both_engines};
 
 both_engines!(
@@ -100,9 +103,34 @@ fn scattered(number: usize) -> Metric {
     Metric { words, started: number.to_string(), values: std::array::from_fn(value) }
 }
 
+/// Sessions whose metrics are of long ago.
+const OLD: [&str; 2] = ["s1", "s4"];
+
+/// Stores metrics, each with an upload of its own, in groups of many sizes, so that chunks and blocks become full in the middle
+/// of some.
+fn store(fixture: &Fixture, metrics: &[Metric]) {
+    let mut rest = metrics;
+    for size in (1..).map(|group| group * 37 % 211 + 1) {
+        let (group, later) = rest.split_at(size.min(rest.len()));
+        let one = |metric: &Metric| {
+            let new =
+                Record::Monitor(monitor::Record::Metric(Box::new(NewMetric::new(metric.clone(), None))));
+            let session = metric.word(MetricWord::Session);
+            let mut upload = upload(fixture, session, vec![new]);
+            upload.at = Timestamp(if OLD.contains(&session) { 1_000 } else { 2_000 });
+            upload
+        };
+        let _ = answers(fixture, &group.iter().map(one).collect::<Vec<_>>());
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+}
+
 fn every_selection_is_that_of_a_full_scan(database: &TestDatabase) {
     let fixture = Fixture::new(database);
-    let all: Vec<Metric> = (0..1700).map(scattered).collect();
+    let mut all: Vec<Metric> = (0..1700).map(scattered).collect();
     for number in 0..4 {
         let tags = [("pipeline_branch", number % 2), ("pipeline_build_no", number)];
         let session = Session {
@@ -112,23 +140,36 @@ fn every_selection_is_that_of_a_full_scan(database: &TestDatabase) {
             tags: tags.map(|(name, value)| (name.to_owned(), Some(value.to_string()))).into(),
         };
         let record = Record::Monitor(monitor::Record::Session(Box::new(NewSession::new(session))));
-        let _ = answers(&fixture, &[upload(&fixture, &format!("s{number}"), vec![record])]);
+        let mut upload = upload(&fixture, &format!("s{number}"), vec![record]);
+        upload.at = Timestamp(1_000);
+        let _ = answers(&fixture, &[upload]);
     }
-    // In groups of many sizes, so that chunks and blocks become full in the middle of some.
-    let mut rest = all.as_slice();
-    for size in (1..).map(|group| group * 37 % 211 + 1) {
-        let (group, later) = rest.split_at(size.min(rest.len()));
-        let one = |metric: &Metric| {
-            let new =
-                Record::Monitor(monitor::Record::Metric(Box::new(NewMetric::new(metric.clone(), None))));
-            upload(&fixture, metric.word(MetricWord::Session), vec![new])
-        };
-        let _ = answers(&fixture, &group.iter().map(one).collect::<Vec<_>>());
-        rest = later;
-        if rest.is_empty() {
-            break;
-        }
+    store(&fixture, &all);
+    assert_every_selection(&fixture, &all);
+
+    // Retention leaves gaps in every list, and blocks that are half empty.
+    let mut dropped = Dropped::default();
+    while let Some(step) =
+        fixture.store.write(|db| retention::step(db, fixture.suite, Timestamp(2_000))).unwrap()
+    {
+        dropped.add(step);
     }
+    let is_kept = |metric: &Metric| !OLD.contains(&metric.word(MetricWord::Session));
+    let kept: Vec<Metric> = all.iter().filter(|metric| is_kept(metric)).cloned().collect();
+    assert_eq!((dropped.runs, dropped.metrics as usize), (2, all.len() - kept.len()));
+    assert_eq!(fixture.store.read(|db| counts::miscounts(db, fixture.suite)).unwrap(), []);
+    all = kept;
+    assert_every_selection(&fixture, &all);
+
+    // What comes later fills them.
+    let later: Vec<Metric> = (1700..2600).map(scattered).filter(is_kept).collect();
+    store(&fixture, &later);
+    all.extend(later);
+    assert_every_selection(&fixture, &all);
+}
+
+#[track_caller]
+fn assert_every_selection(fixture: &Fixture, all: &[Metric]) {
     let session = |metric: &Metric| metric.word(MetricWord::Session)[1..].parse::<i64>().unwrap();
     type Admit<'a> = &'a dyn Fn(&Metric) -> bool;
     let selections: [(Selection, Admit<'_>); 8] = [
