@@ -4,6 +4,7 @@ use crate::{App, on_waiting_thread};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// How often statistics for SQLite's planner are brought up to date; without them it chooses badly.
 const STATISTICS_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -14,25 +15,17 @@ const TIME_EVERY: Duration = Duration::from_secs(60);
 /// How often the next few uploads of a suite are looked at for what tests take: a step is short, so this bounds its share.
 const RESOURCES_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs due work until `shutdown` says stop.
-pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
-    let mut statistics = tokio::time::interval(STATISTICS_EVERY);
-    statistics.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut time = tokio::time::interval(TIME_EVERY);
-    time.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut resources = tokio::time::interval(RESOURCES_EVERY);
-    resources.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Runs due work until `shutdown` says stop. Clearing away may take long, and nothing else waits for it.
+pub(crate) async fn run(app: Arc<App>, shutdown: watch::Receiver<bool>) {
+    tokio::join!(keep_up(&app, shutdown.clone()), clear_away(&app, shutdown));
+}
+
+/// What follows from time and from uploads.
+async fn keep_up(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    let (mut time, mut resources) = (every(TIME_EVERY), every(RESOURCES_EVERY));
     loop {
         tokio::select! {
             () = stopped(&mut shutdown) => break,
-            _ = statistics.tick() => {
-                let store = Arc::clone(&app.store);
-                if let Err(error) = on_waiting_thread(move || store.refresh_statistics()).await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not brought up to date");
-                }
-                clear_removed_suites(&app, &shutdown).await;
-                drop_old_runs(&app, &shutdown).await;
-            }
             _ = time.tick() => {
                 if let Err(error) = app.let_time_pass().await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "what is due was not done");
@@ -43,7 +36,6 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "what tests take was not looked at");
                 }
             }
-            () = app.cleaning.notified() => clear_removed_suites(&app, &shutdown).await,
         }
     }
     if let Err(error) = app.stop_following().await {
@@ -52,6 +44,32 @@ pub(crate) async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
             "the lease of the resource analysis was not given back"
         );
     }
+}
+
+/// Statistics, and what nobody needs any more.
+async fn clear_away(app: &Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    let mut statistics = every(STATISTICS_EVERY);
+    loop {
+        tokio::select! {
+            () = stopped(&mut shutdown) => return,
+            _ = statistics.tick() => {
+                let store = Arc::clone(&app.store);
+                if let Err(error) = on_waiting_thread(move || store.refresh_statistics()).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not brought up to date");
+                }
+                clear_removed_suites(app, &shutdown).await;
+                drop_old_runs(app, &shutdown).await;
+            }
+            () = app.cleaning.notified() => clear_removed_suites(app, &shutdown).await,
+        }
+    }
+}
+
+/// Ticks at once and then so often; a tick that was missed is not made up for.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// Clears away what is left of deleted suites, a little at a time: uploads go on in between.

@@ -54,34 +54,20 @@ impl Counter {
 
     /// Writes the numbers as they are now.
     pub(super) fn unlock(&self, db: &mut Db<'_>, suite: SuiteId) -> Result<(), StorageError> {
-        let Self {
-            runs,
-            tests,
-            uploads,
-            variants,
-            catalog_version,
-            runs_kept,
-            past_changes,
-            machines,
-            sessions,
-            sessions_kept,
-            metrics,
-            words,
-        } = *self;
         let numbers = values![
             suite.get(),
-            runs,
-            tests,
-            uploads,
-            variants,
-            catalog_version,
-            runs_kept,
-            past_changes,
-            machines,
-            sessions,
-            sessions_kept,
-            metrics,
-            words,
+            self.runs,
+            self.tests,
+            self.uploads,
+            self.variants,
+            self.catalog_version,
+            self.runs_kept,
+            self.past_changes,
+            self.machines,
+            self.sessions,
+            self.sessions_kept,
+            self.metrics,
+            self.words,
         ];
         db.execute(UNLOCK, numbers)?;
         Ok(())
