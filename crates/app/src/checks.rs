@@ -2,7 +2,6 @@
 
 use crate::App;
 use crate::access::{Access, Extent};
-use crate::reruns::RerunList;
 use crate::setup::DEFAULT_SLUG;
 use casebook_model::evidence::EpisodeEnd;
 use casebook_model::id::TestId;
@@ -12,7 +11,6 @@ use casebook_model::test::Identity;
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_storage::detector::StoredEpisode;
 use casebook_storage::{Db, StorageError, aliases, detector, suites, tests};
-use std::sync::Arc;
 
 /// Days after its latest evidence in which a flaky test is listed, whatever became of it (`aviator.md` 2.3).
 const LISTED_DAYS: i64 = 30;
@@ -49,28 +47,6 @@ impl App {
     ) -> Result<Option<Suite>, StorageError> {
         let (access, repository, check) = (access.clone(), repository.to_owned(), check.to_owned());
         self.read(move |db| find(db, &access, &repository, &check)).await
-    }
-
-    /// What clients are told of the suite of a repository and a check, as [`Self::suite_of_check`] finds it.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn rerun_list_of_check(
-        self: &Arc<Self>,
-        access: &Access,
-        repository: &str,
-        check: &str,
-    ) -> Result<Option<Arc<RerunList>>, StorageError> {
-        let (access, repository, check) = (access.clone(), repository.to_owned(), check.to_owned());
-        let (app, now) = (Arc::clone(self), self.now());
-        let found = self.read(move |db| {
-            let Some(suite) = find(db, &access, &repository, &check)? else { return Ok(None) };
-            let list = app.rerun_lists.get(db, &suite, now)?;
-            Ok(Some((suite, list)))
-        });
-        let Some((suite, list)) = found.await? else { return Ok(None) };
-        self.count_the_rest(suite.id, &list);
-        Ok(Some(list))
     }
 
     /// The only suite with that repository or that check among those that this access reaches, if there is one alone.

@@ -73,7 +73,7 @@ impl App {
             Some(Subject::Test(of, test)) if of == suite => test,
             _ => return Ok(None),
         };
-        self.write(move |db| {
+        self.write_decision(move |db| {
             if tests::find(db, suite, test, protocol)?.is_none() {
                 return Ok(None);
             }

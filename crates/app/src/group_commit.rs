@@ -3,8 +3,10 @@
 //! On SQLite one thread takes everything that waits, of any suite. On PostgreSQL a transaction touches one suite, several
 //! threads take different suites, and a suite is never in two hands, because its fold is serial.
 
+use crate::clock::Clock;
 use crate::detection::{Detection, Detector};
 use crate::metrics::Metrics;
+use crate::reruns::RerunLists;
 use crate::webhooks::outbox::Outbox;
 use crate::workers;
 use casebook_model::id::SuiteId;
@@ -13,6 +15,7 @@ use casebook_storage::ingest::{self, NewUpload, Receipt, Refusal};
 use casebook_storage::{Engine, StorageError, Store};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -90,6 +93,10 @@ struct Shared {
     detector: Detector,
     metrics: Arc<Metrics>,
     outbox: Arc<Outbox>,
+    rerun_lists: Arc<RerunLists>,
+    clock: Clock,
+    /// Groups that are being stored.
+    storing: AtomicUsize,
 }
 
 /// Takes uploads in, and answers when they are durable.
@@ -104,6 +111,8 @@ impl GroupCommit {
         catalogs: Arc<Catalogs>,
         metrics: Arc<Metrics>,
         outbox: Arc<Outbox>,
+        rerun_lists: Arc<RerunLists>,
+        clock: Clock,
     ) -> Self {
         let writers = match store.engine() {
             Engine::Sqlite => 1,
@@ -117,6 +126,9 @@ impl GroupCommit {
             detector: Detector::default(),
             metrics,
             outbox,
+            rerun_lists,
+            clock,
+            storing: AtomicUsize::new(0),
         });
         let threads = (0..writers)
             .map(|number| {
@@ -146,6 +158,11 @@ impl GroupCommit {
         }
         self.shared.changed.notify_one();
         answer.await.map_or(Err(NotRecorded::Closed), |(result, _upload)| result)
+    }
+
+    /// Whether uploads are being stored.
+    pub(crate) fn is_storing(&self) -> bool {
+        self.shared.storing.load(Ordering::Acquire) > 0
     }
 
     /// Stores what waits, then ends the threads. Later uploads are refused.
@@ -217,7 +234,10 @@ impl Shared {
             .unzip();
         let group: Vec<(SuiteId, &[NewUpload])> =
             prepared.iter().map(|(suite, uploads)| (*suite, uploads.as_slice())).collect();
+        let storing = Storing::begin(&self.storing);
         let results = self.store_together(&group).unwrap_or_else(|failed| self.store_alone(&group, &failed));
+        // Whoever is answered finds it ended.
+        drop(storing);
         let uploads = prepared.into_iter().flat_map(|(_, uploads)| uploads);
         for ((answer, result), upload) in answers.into_iter().flatten().zip(results).zip(uploads) {
             self.count(&result, &upload);
@@ -241,6 +261,9 @@ impl Shared {
             Ok::<_, StorageError>(all)
         });
         self.outbox.wake(written);
+        if results.is_ok() {
+            self.bring_up_lists(group);
+        }
         results.map_err(|error| {
             let suites = || group.iter().map(|(suite, _)| *suite);
             self.catalogs.forget(suites());
@@ -269,6 +292,19 @@ impl Shared {
         uploads().map(alone).collect()
     }
 
+    /// Lets clients be told of what was stored before its sender is answered.
+    fn bring_up_lists(&self, group: &[(SuiteId, &[NewUpload])]) {
+        let now = self.clock.now();
+        for (suite, _) in group {
+            if let Err(error) = self.store.read(|db| self.rerun_lists.bring_up(db, *suite, now)) {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a list is made when it is asked for"
+                );
+            }
+        }
+    }
+
     fn count(&self, result: &Result<Receipt, NotRecorded>, upload: &NewUpload) {
         let Ok(receipt) = result else { return };
         let stored = receipt.accepted > 0 || receipt.duplicate == 0;
@@ -276,6 +312,22 @@ impl Shared {
         self.metrics.results.inc_by(receipt.accepted.max(0).cast_unsigned());
         self.metrics.duplicates.inc_by(receipt.duplicate.max(0).cast_unsigned());
         self.metrics.rejected.inc_by((receipt.rejected + upload.rejected).max(0).cast_unsigned());
+    }
+}
+
+/// A group that is being stored, until this is dropped.
+struct Storing<'a>(&'a AtomicUsize);
+
+impl<'a> Storing<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Storing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -40,6 +40,7 @@ use group_commit::GroupCommit;
 use metrics::Metrics;
 use passwords::Passwords;
 use reruns::RerunLists;
+use reruns::prompt::Remembered;
 use shifts::Follower;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -90,7 +91,8 @@ pub struct App {
     cleaning: Notify,
     windows: Windows,
     webhooks: Arc<Webhooks>,
-    rerun_lists: RerunLists,
+    rerun_lists: Arc<RerunLists>,
+    remembered: Remembered,
     known_tests: known_tests::Lists,
     follower: Follower,
     options: Options,
@@ -107,11 +109,14 @@ impl App {
         let ids = store.write(|db| casebook_storage::installation::public_id_key(db, fresh))?;
         let metrics = Arc::new(Metrics::default());
         let webhooks = Webhooks::new(Arc::clone(&store), &options.webhooks, options.clock.clone())?;
+        let rerun_lists = Arc::new(RerunLists::default());
         let group_commit = GroupCommit::start(
             Arc::clone(&store),
             Arc::new(Catalogs::default()),
             Arc::clone(&metrics),
             Arc::clone(&webhooks.outbox),
+            Arc::clone(&rerun_lists),
+            options.clock.clone(),
         );
         let (passwords, attempts) = (Passwords::default(), Attempts::default());
         let cleaning = Notify::new();
@@ -126,7 +131,8 @@ impl App {
             cleaning,
             windows: Windows::default(),
             webhooks: Arc::new(webhooks),
-            rerun_lists: RerunLists::default(),
+            rerun_lists,
+            remembered: Remembered::default(),
             known_tests: known_tests::Lists::default(),
             follower: Follower::new(secrets::random()),
             options,
@@ -230,6 +236,20 @@ impl App {
     {
         let store = Arc::clone(&self.store);
         on_waiting_thread(move || store.write(work)).await
+    }
+
+    /// Like [`Self::write`] for decisions that change what clients are told: whoever asks after this knows of them.
+    ///
+    /// # Errors
+    /// What `work` failed with; then nothing is changed.
+    pub(crate) async fn write_decision<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db<'_>) -> Result<T, StorageError> + Send + 'static,
+    {
+        let decided = self.write(work).await;
+        self.remembered.forget();
+        decided
     }
 
     /// Runs `work` with the webhooks on a thread that may wait.

@@ -3,6 +3,7 @@
 
 mod counts;
 mod list;
+pub mod prompt;
 
 use crate::{App, on_waiting_thread};
 use casebook_model::disposition::Disposition;
@@ -15,7 +16,7 @@ use casebook_storage::{Db, StorageError, policies};
 use counts::{Counted, Wanted};
 use list::Kept;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Suites whose lists are kept; past it all are made again.
 const MOST_LISTS: usize = 1_000;
@@ -62,12 +63,42 @@ impl Listed {
 /// The lists that are kept, by suite. Whoever makes one holds its place, so that many who ask at once make it once.
 #[derive(Default)]
 pub(crate) struct RerunLists {
-    suites: Mutex<HashMap<SuiteId, Place>>,
+    suites: Mutex<HashMap<SuiteId, Arc<Place>>>,
     /// Suites whose tests are being counted.
     counting: Mutex<HashSet<SuiteId>>,
 }
 
-type Place = Arc<Mutex<Kept>>;
+/// A suite's place: whoever brings its list up holds it.
+#[derive(Default)]
+struct Place {
+    kept: Mutex<Kept>,
+    /// What was told last, and what has come in here since; none if something came in that it does not know.
+    latest: Mutex<Option<Arc<RerunList>>>,
+}
+
+impl Place {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what was counted meanwhile.
+    fn put(&self, counted: Vec<(TestId, Counted)>, now: Timestamp) -> Arc<RerunList> {
+        let mut kept = self.lock();
+        let list = kept.put(counted, now);
+        // Without a list that is known to be up to date, counting changes nothing of that.
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.is_some() {
+            *latest = Some(Arc::clone(&list));
+        }
+        drop(latest);
+        drop(kept);
+        list
+    }
+
+    fn set_latest(&self, list: Option<Arc<RerunList>>) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = list;
+    }
+}
 
 impl RerunLists {
     /// The list of `suite` as of `now`. A few tests are counted for it, unless somebody is at it; the others stay estimated.
@@ -77,12 +108,12 @@ impl RerunLists {
     pub(crate) fn get(
         &self,
         db: &mut Db<'_>,
-        suite: &Suite,
+        suite: &Arc<Suite>,
         now: Timestamp,
     ) -> Result<Arc<RerunList>, StorageError> {
         let place = self.place(suite.id);
         let wanted = {
-            let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = place.lock();
             let most = match kept.is_new() {
                 true => counts::MOST_AT_ONCE,
                 false if self.is_counting(suite.id) => 0,
@@ -91,6 +122,7 @@ impl RerunLists {
             // Looked at under the lock, so that a list never goes back behind one that was answered.
             let versions = policies::versions(db, suite.id)?.ok_or(StorageError::NoSuchSuite)?;
             let list = kept.list(db, suite, versions, now)?;
+            place.set_latest(Some(Arc::clone(&list)));
             let wanted = if list.estimated { kept.wanted(now, most) } else { Vec::new() };
             if wanted.is_empty() {
                 return Ok(list);
@@ -98,16 +130,44 @@ impl RerunLists {
             wanted
         };
         let counted = counts::count(db, suite.id, &wanted, now)?;
-        Ok(place.lock().unwrap_or_else(PoisonError::into_inner).put(counted, now))
+        Ok(place.put(counted, now))
+    }
+
+    /// Brings the list of `suite` up to what was just stored, if somebody asked for it lately.
+    pub(crate) fn bring_up(
+        &self,
+        db: &mut Db<'_>,
+        suite: SuiteId,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let known = self.suites.lock().unwrap_or_else(PoisonError::into_inner).get(&suite).cloned();
+        let Some(place) = known else { return Ok(()) };
+        let mut kept = place.lock();
+        let list = match kept.suite_asked_for(now) {
+            Some(suite) => policies::versions(db, suite.id)
+                .and_then(|versions| versions.ok_or(StorageError::NoSuchSuite))
+                .and_then(|versions| kept.list(db, &suite, versions, now))
+                .map(Some),
+            None => Ok(None),
+        };
+        place.set_latest(list.as_ref().ok().cloned().flatten());
+        list.map(drop)
+    }
+
+    /// The list of `suite` as it was told last, with what has come in since.
+    fn latest(&self, suite: SuiteId) -> Option<Arc<RerunList>> {
+        let place = self.suites.lock().unwrap_or_else(PoisonError::into_inner).get(&suite).cloned()?;
+        let latest = place.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.clone()
     }
 
     /// Tests of the suite that are to be counted.
     fn wanted(&self, suite: SuiteId, now: Timestamp) -> Vec<Wanted> {
-        self.place(suite).lock().unwrap_or_else(PoisonError::into_inner).wanted(now, counts::MOST_AT_ONCE)
+        self.place(suite).lock().wanted(now, counts::MOST_AT_ONCE)
     }
 
     fn put(&self, suite: SuiteId, counted: Vec<(TestId, Counted)>, now: Timestamp) {
-        self.place(suite).lock().unwrap_or_else(PoisonError::into_inner).put(counted, now);
+        self.place(suite).put(counted, now);
     }
 
     /// Whether nobody counts the suite's tests yet; then the caller does.
@@ -123,7 +183,7 @@ impl RerunLists {
         self.counting.lock().unwrap_or_else(PoisonError::into_inner).remove(&suite);
     }
 
-    fn place(&self, suite: SuiteId) -> Place {
+    fn place(&self, suite: SuiteId) -> Arc<Place> {
         let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
         if suites.len() >= MOST_LISTS && !suites.contains_key(&suite) {
             suites.clear();
@@ -137,7 +197,7 @@ impl App {
     ///
     /// # Errors
     /// The database fails, or the suite was deleted.
-    pub async fn rerun_list(self: &Arc<Self>, suite: Suite) -> Result<Arc<RerunList>, StorageError> {
+    pub async fn rerun_list(self: &Arc<Self>, suite: Arc<Suite>) -> Result<Arc<RerunList>, StorageError> {
         let (app, now) = (Arc::clone(self), self.now());
         let id = suite.id;
         let list = self.read(move |db| app.rerun_lists.get(db, &suite, now)).await?;
@@ -196,7 +256,7 @@ impl App {
         counts: Option<RunCounts>,
     ) -> Result<(), StorageError> {
         let now = self.now();
-        self.write(move |db| match counts {
+        self.write_decision(move |db| match counts {
             Some(counts) => policies::set(db, suite, test, counts, now),
             None => policies::clear(db, suite, test).map(drop),
         })

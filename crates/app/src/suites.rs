@@ -112,7 +112,7 @@ impl App {
         let token = with_token.then(secrets::new_token);
         let hash = token.as_deref().map(secrets::token_hash);
         let taken = slug.clone();
-        let made = self.write(move |db| {
+        let made = self.write_decision(move |db| {
             if let Some(other) = suites::same_check(db, organization.id, None, &attributes)? {
                 return Ok(Err(NotChanged::SameCheck(other.name())));
             }
@@ -142,7 +142,7 @@ impl App {
     ) -> Result<Suite, NotChanged> {
         let id = self.administered_suite(access, organization, suite).await?.id;
         let now = self.now();
-        let changed = self.write(move |db| {
+        let changed = self.write_decision(move |db| {
             let Some(mut suite) = suites::find_by_id(db, id)? else { return Ok(None) };
             change(&mut suite.attributes);
             let organization = suite.organization.id;
@@ -170,7 +170,7 @@ impl App {
             return Err(NotChanged::Default);
         }
         let now = self.now();
-        self.write(move |db| {
+        self.write_decision(move |db| {
             let home = suites::find(db, DEFAULT_SLUG, DEFAULT_SLUG)?.ok_or(StorageError::NoSuchSuite)?;
             suites::delete(db, suite.id, home.id, now)
         })
@@ -226,7 +226,7 @@ impl App {
     /// The suite that is wanted, made if nobody else has meanwhile.
     pub(crate) async fn make_wanted(&self, wanted: Wanted) -> Result<Suite, StorageError> {
         let now = self.now();
-        self.write(move |db| {
+        self.write_decision(move |db| {
             let organization =
                 organizations::lock(db, wanted.organization)?.ok_or(StorageError::NoSuchSuite)?;
             match wanted.find(db)? {

@@ -48,8 +48,15 @@ impl Caller {
     /// # Errors
     /// The credential is missing where one is needed, cannot be read, or is not valid.
     pub async fn authenticate(&self, app: &Arc<App>) -> Result<Access, Denied> {
+        app.authenticate(self.credential()?, self.address).await
+    }
+
+    /// The request's credential, not verified.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn credential(&self) -> Result<Option<Credential>, Denied> {
         let bytes = |name: &str| self.headers.get(name).map(HeaderValue::as_bytes);
-        let credential = Credential::from_headers(bytes(AUTHORIZATION.as_str()), bytes("x-aviator-api-key"))?;
-        app.authenticate(credential, self.address).await
+        Credential::from_headers(bytes(AUTHORIZATION.as_str()), bytes("x-aviator-api-key"))
     }
 }

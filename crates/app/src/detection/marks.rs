@@ -25,7 +25,7 @@ impl App {
         let now = self.now();
         let webhooks = Arc::clone(&self.webhooks);
         let written = webhooks.outbox.written();
-        let marked = self.write(move |db| mark(db, &webhooks, suite, test, said, now)).await;
+        let marked = self.write_decision(move |db| mark(db, &webhooks, suite, test, said, now)).await;
         self.webhooks.outbox.wake(written);
         marked
     }

@@ -31,6 +31,7 @@ const LONGEST_QUIET_DAYS: i64 = 61;
 /// What is known of a suite's tests, and the list that follows from it.
 #[derive(Default)]
 pub(super) struct Kept {
+    suite: Option<Arc<Suite>>,
     versions: Option<Versions>,
     good_until: Option<Timestamp>,
     open: HashMap<TestId, Open>,
@@ -70,7 +71,7 @@ impl Kept {
     pub(super) fn list(
         &mut self,
         db: &mut Db<'_>,
-        suite: &Suite,
+        suite: &Arc<Suite>,
         versions: Versions,
         now: Timestamp,
     ) -> Result<Arc<RerunList>, StorageError> {
@@ -100,7 +101,13 @@ impl Kept {
         self.dismissed = self.decisions.dismissed(db, suite.id)?;
         self.make(now);
         self.versions = Some(versions);
+        self.suite = Some(Arc::clone(suite));
         Ok(Arc::clone(&self.list))
+    }
+
+    /// The suite, while its list is good for what is asked next. Afterwards whoever asks makes it anew.
+    pub(super) fn suite_asked_for(&self, now: Timestamp) -> Option<Arc<Suite>> {
+        self.good_until.filter(|until| now <= *until).and(self.versions).and(self.suite.clone())
     }
 
     /// Whether nothing was asked of the suite yet.

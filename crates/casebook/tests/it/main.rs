@@ -52,6 +52,7 @@ mod rate_limits;
 mod replay;
 mod replay_buildkite;
 mod replay_junit;
+mod rerun_memory;
 mod rest;
 mod retention;
 mod runs;

@@ -7,8 +7,10 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::Uri;
+use casebook_app::reruns::prompt;
 use casebook_http::Caller;
 use serde::Serialize;
+use std::sync::Arc;
 
 #[derive(Serialize)]
 pub(crate) struct Answer {
@@ -31,19 +33,28 @@ pub(crate) async fn list(
     uri: Uri,
     body: Body,
 ) -> Result<Json<Answer>, ApiError> {
-    let access = caller.authenticate(&state.app).await?;
-    let question = Question::read(&uri, &caller.headers, body).await?;
-    let mut answer = Answer { flaky_tests: Vec::new() };
-    let (Some(repository), Some(check)) = (question.find("repo_name"), question.find("job_name")) else {
-        return Ok(Json(answer));
+    let credential = caller.credential()?;
+    let read = Question::read(&uri, &caller.headers, body).await;
+    let member = |name| read.as_ref().ok().and_then(|read| read.find(name)).map(str::to_owned);
+    let (repository, check) = (member("repo_name"), member("job_name"));
+    let names = [Some("flaky-tests"), repository.as_deref(), check.as_deref()];
+    let question = credential.as_ref().and_then(|credential| prompt::Question::new(credential, &names));
+    let app = Arc::clone(&state.app);
+    let find = async move {
+        let access = app.authenticate(credential, caller.address).await?;
+        // Who may not ask is not told what is wrong with the question.
+        read?;
+        match (repository, check) {
+            (Some(repository), Some(check)) => Ok(app.suite_of_check(&access, &repository, &check).await?),
+            _ => Ok::<_, ApiError>(None),
+        }
     };
-    let Some(list) = state.app.rerun_list_of_check(&access, repository, check).await? else {
-        return Ok(Json(answer));
-    };
+    let told = state.app.tell(question, find).await?;
+    let tests = told.as_ref().map_or(&[][..], |told| told.list.tests.as_slice());
     // Run counts of their own alone do not make tests flaky.
-    let flaky = list.tests.iter().filter(|listed| listed.opened_at.is_some());
+    let flaky = tests.iter().filter(|listed| listed.opened_at.is_some());
     let rerun = flaky.filter(|listed| listed.last_run_counts.max_runs() > 1);
-    answer.flaky_tests = rerun
+    let flaky_tests = rerun
         .filter(|listed| !listed.identity.name.is_empty())
         .map(|listed| FlakyTest {
             test_name: listed.identity.name.clone(),
@@ -52,5 +63,5 @@ pub(crate) async fn list(
             min_passes: listed.last_run_counts.min_passes(),
         })
         .collect();
-    Ok(Json(answer))
+    Ok(Json(Answer { flaky_tests }))
 }

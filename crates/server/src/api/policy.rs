@@ -16,6 +16,7 @@ use casebook_api::{
 };
 use casebook_app::App;
 use casebook_app::access::{Access, Denied};
+use casebook_app::reruns::prompt::{Question, Told};
 use casebook_app::reruns::{Listed, RerunList};
 use casebook_http::Caller;
 use casebook_model::disposition::Disposition;
@@ -35,7 +36,7 @@ const LIMITS: PolicyLimits = PolicyLimits { max_reruns: 200, max_seconds: 600 };
 const NEW_TEST_RUNS: [u32; 4] = [10, 5, 3, 2];
 
 /// What the run is of.
-#[derive(Deserialize, IntoParams)]
+#[derive(Clone, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// The repository, as `owner/name` or its address. A suite's token needs none.
@@ -62,15 +63,21 @@ pub(crate) async fn find(
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, ApiError> {
-    let access = caller.authenticate(&app).await?;
-    let suite = suite_of(&app, &access, &wanted).await?;
-    let policy = match suite {
-        Some(suite) => {
-            let list = app.rerun_list(suite.clone()).await?;
+    let headers = caller.headers.clone();
+    let credential = caller.credential()?;
+    let names = [Some("policy"), wanted.repo.as_deref(), wanted.check.as_deref()];
+    let question = credential.as_ref().and_then(|credential| Question::new(credential, &names));
+    let (asked, of) = (Arc::clone(&app), wanted.clone());
+    let find = async move {
+        let access = asked.authenticate(credential, caller.address).await?;
+        suite_of(&asked, &access, &of).await
+    };
+    let policy = match app.tell(question, find).await? {
+        Some(Told { suite, list, known_tests }) => {
             let mut policy = of_suite(&app, &suite, &list);
-            if suite.attributes.new_tests {
+            if let Some(count) = known_tests {
                 policy.new_tests.enabled = true;
-                policy.new_tests.known = Some(known_path(&wanted, app.known_test_count(suite.id).await?));
+                policy.new_tests.known = Some(known_path(&wanted, count));
             }
             policy
         }
@@ -78,7 +85,7 @@ pub(crate) async fn find(
         None => empty(PolicySuite { repo: wanted.repo, check: wanted.check, url: None }),
     };
     let body = serde_json::to_vec(&policy).map_err(ApiError::Unwritable)?;
-    Ok(unless_known(&caller.headers, "application/json", body.into()))
+    Ok(unless_known(&headers, "application/json", body.into()))
 }
 
 /// The answer, or without its body if the caller has it already.
