@@ -20,14 +20,8 @@ pub(crate) const MOST_FULL: usize = 64;
 const NEWEST: f64 = 0.03;
 /// Runs after which the usual amount is known.
 const FIRST_RUNS: u64 = 20;
-/// Share of a run's executions that may bring evidence before that and be taken for usual: about that many tests of the
-/// data are flaky enough to show in one run.
-const EARLY_SHARE: f64 = 0.003;
-
-/// Most tests with evidence that are taken for usual in a run of so many executions while nothing is learned.
-pub(crate) fn early_most(executions: u64) -> f64 {
-    (executions as f64 * EARLY_SHARE).max(3.0)
-}
+/// Tests of a run whose evidence has its full weight before that (detection rules, B.7 step 2).
+const EARLY_FULL: f64 = 60.0;
 /// Breaks of a block are counted in millionths.
 const MILLION: f64 = 1e6;
 
@@ -66,13 +60,11 @@ pub(crate) struct Usual {
 }
 
 impl Usual {
-    fn learn(&mut self, x: u32, executions: u64) {
-        // While little is known, a plain mean finds its level at once, and no first run can lift it far.
-        let (weight, most) = if self.is_early() {
-            (1.0 / (self.runs + 1) as f64, early_most(executions))
-        } else {
-            (NEWEST, self.mean + 3.0 * self.mean.sqrt() + 3.0)
-        };
+    fn learn(&mut self, x: u32) {
+        // While little is known, a plain mean finds its level at once.
+        let weight = if self.is_early() { 1.0 / (self.runs + 1) as f64 } else { NEWEST };
+        // No single run can lift it far.
+        let most = self.mean + 3.0 * self.mean.sqrt() + 3.0;
         self.mean += weight * (f64::from(x).min(most) - self.mean);
         self.runs += 1;
     }
@@ -82,10 +74,10 @@ impl Usual {
     }
 
     /// How much of their weight `x` surprises keep.
-    pub(crate) fn share(&self, x: u32, executions: u64) -> f64 {
+    pub(crate) fn share(&self, x: u32) -> f64 {
         let x = f64::from(x);
         if self.is_early() {
-            (early_most(executions) / x).min(1.0)
+            (EARLY_FULL / x).min(1.0)
         } else if x <= (self.mean + 3.0 * self.mean.sqrt()).max(3.0) {
             1.0
         } else {
@@ -205,10 +197,10 @@ impl SuiteState {
         for (index, (usual, x)) in self.usual.iter_mut().zip(closed.surprising).enumerate() {
             // Only the default branch can bring isolated failures.
             if index != isolated || closed.class == BranchClass::Default {
-                usual.learn(x, closed.executions);
+                usual.learn(x);
             }
         }
-        self.usual_failing.learn(closed.failing, closed.executions);
+        self.usual_failing.learn(closed.failing);
     }
 
     pub(crate) fn count_verdicts(&mut self, class: BranchClass, verdicts: u64) {

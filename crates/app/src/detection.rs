@@ -19,6 +19,7 @@ use casebook_analysis::health::{EpisodeChange, Rules};
 use casebook_analysis::lookup::PassBase;
 use casebook_analysis::upload::{Attempt, Upload};
 use casebook_model::execution::{Execution, ExecutionFlags, Outcome};
+use casebook_model::health::Health;
 use casebook_model::id::{SuiteId, TestId, UploadId};
 use casebook_model::name::Commit;
 use casebook_model::time::Timestamp;
@@ -212,9 +213,12 @@ fn store(
     if done.tests.iter().flat_map(|change| &change.episodes).any(is_told) {
         version = Some(policies::next_episode_version(db, suite)?);
     }
+    let mut reopened = Vec::new();
     for change in &done.tests {
         let base = bases.get(&change.test).copied().unwrap_or_default();
-        store_test(db, cause, change, &states::pack(&change.state, &base), version)?;
+        if store_test(db, cause, change, &states::pack(&change.state, &base), &mut version)? {
+            reopened.push(change.test);
+        }
     }
     for evidence in &done.evidence {
         let EvidenceChange { test, run, commit: _, kind, weight, at, signature } = *evidence;
@@ -226,29 +230,39 @@ fn store(
     for run in &done.incidents {
         stored::mark_incident(db, suite, *run)?;
     }
-    tell(db, outbox, cause, done)
+    tell(db, outbox, cause, done, &reopened)
 }
 
+/// Stores what changed of a test. True if evidence that came late continues an episode that had ended: the clock, which
+/// no state knows of, may have ended it, or results of a later time.
 fn store_test(
     db: &mut Db<'_>,
     cause: &Cause<'_>,
     change: &TestChange,
     body: &[u8],
-    version: Option<i64>,
-) -> Result<(), StorageError> {
+    version: &mut Option<i64>,
+) -> Result<bool, StorageError> {
     let Cause { suite, at, upload, commit, .. } = *cause;
     let TestChange { test, state: _, before, after, due_at, episodes } = change;
-    let since = if before == after { stored::since(db, suite, *test)? } else { None };
-    stored::put_state(db, suite, *test, (*after, since.unwrap_or(at)), *due_at, body)?;
+    let stored = if before == after { stored::stored_health(db, suite, *test)? } else { None };
+    let was = stored.map_or(*before, |(health, _)| health);
+    let goes_on = episodes.last().is_some_and(|episode| episode.ended.is_none() && !is_told(episode));
+    let reopened = goes_on && matches!(was, Health::New | Health::Healthy | Health::Resolved);
+    let before = if reopened { was } else { *before };
+    let since = stored.filter(|_| before == *after).map_or(at, |(_, since)| since);
+    stored::put_state(db, suite, *test, (*after, since), *due_at, body)?;
+    if reopened && version.is_none() {
+        *version = Some(policies::next_episode_version(db, suite)?);
+    }
     for episode in episodes {
         let commit = commit.filter(|_| episode.announced_now).map(Commit::as_str);
-        let version = version.filter(|_| is_told(episode));
+        let version = version.filter(|_| reopened || is_told(episode));
         stored::put_episode(db, suite, *test, &stored_episode(episode), commit, version)?;
     }
-    if before != after {
-        stored::put_change(db, suite, *test, HealthChange { at, from: *before, to: *after }, upload)?;
+    if before != *after {
+        stored::put_change(db, suite, *test, HealthChange { at, from: before, to: *after }, upload)?;
     }
-    Ok(())
+    Ok(reopened)
 }
 
 /// Whether clients are told of a change, who do not see single pieces of evidence.
@@ -262,13 +276,24 @@ fn stored_episode(episode: &EpisodeChange) -> StoredEpisode {
 }
 
 /// Tells webhooks of episodes that were announced or ended; their evidence is stored by now.
-fn tell(db: &mut Db<'_>, outbox: &Outbox, cause: &Cause<'_>, done: &Step) -> Result<(), StorageError> {
+fn tell(
+    db: &mut Db<'_>,
+    outbox: &Outbox,
+    cause: &Cause<'_>,
+    done: &Step,
+    reopened: &[TestId],
+) -> Result<(), StorageError> {
     let Cause { suite, commit, now, notify, .. } = *cause;
     let commit = commit.map(Commit::as_str);
     for test in &done.tests {
         for change in &test.episodes {
             let (test, change) = (test.test, *change);
-            outbox.tell(db, &Happening { suite, test, change, commit, now, notify })?;
+            let happening = Happening { suite, test, change, commit, now, notify };
+            if reopened.contains(&test) && change.ended.is_none() {
+                outbox.tell_again(db, &happening)?;
+            } else {
+                outbox.tell(db, &happening)?;
+            }
         }
     }
     Ok(())

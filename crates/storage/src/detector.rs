@@ -43,8 +43,8 @@ const FORGET_DUE: &str =
     "/* detector.forget_due */ update detector_state set due_at = null where suite_id = $1";
 const DUE_AT: &str =
     "/* detector.due_at */ select due_at from detector_state where suite_id = $1 and test_id = $2";
-const SINCE: &str =
-    "/* detector.since */ select since from detector_state where suite_id = $1 and test_id = $2";
+const STORED: &str =
+    "/* detector.stored */ select health, since from detector_state where suite_id = $1 and test_id = $2";
 pub(crate) const CELLS: &str = "/* detector.cells */ select chunk, day, branch_class, cells from rollup /*+ rollup_by_chunk */ \
      where suite_id = $1 and chunk = any($2) and day >= $3 order by day, branch_class";
 pub(crate) const UPLOADS_OF_COMMIT: &str = "/* detector.uploads_of_commit */ select upload_id, run_id, at, job from upload /*+ upload_by_commit */ \
@@ -199,12 +199,19 @@ pub fn due_at(db: &mut Db<'_>, suite: SuiteId, test: TestId) -> Result<Option<Ti
     Ok(found.flatten().map(Timestamp))
 }
 
-/// Since when the test has the health that is stored.
+/// The health that is stored of a test, and since when it has it.
 ///
 /// # Errors
 /// The database fails.
-pub fn since(db: &mut Db<'_>, suite: SuiteId, test: TestId) -> Result<Option<Timestamp>, StorageError> {
-    db.find(SINCE, values![suite.get(), test.get()], |row| Ok(Timestamp(row.get(0)?)))
+pub fn stored_health(
+    db: &mut Db<'_>,
+    suite: SuiteId,
+    test: TestId,
+) -> Result<Option<(Health, Timestamp)>, StorageError> {
+    db.find(STORED, values![suite.get(), test.get()], |row| {
+        let health = row.get(0)?;
+        Ok((member(Health::from_code(health), health, "detector_state.health")?, Timestamp(row.get(1)?)))
+    })
 }
 
 /// Stores what the clock did to a test.

@@ -125,6 +125,8 @@ fn dismiss(touched: &mut Touched<'_>, at: Timestamp) {
         touched.episodes.push(state.change(&episode, Some((at, EpisodeEnd::Dismissed))));
     }
     state.evidence.clear();
+    // What failed until now says nothing of what comes.
+    state.failing_sources = 0;
     state.resolved_at = None;
     state.dismissed_at = Some(at);
 }

@@ -5,7 +5,7 @@ use super::{EvidenceChange, LIGHTEST, Step, Touched, settle};
 use crate::health::Rules;
 use crate::judgement::{self, RunShare};
 use crate::lookup::{Lookup, Passes};
-use crate::suite_state::{GROUPS, MOST_FULL, OpenRun, SuiteState, Usual, early_most, group};
+use crate::suite_state::{GROUPS, MOST_FULL, OpenRun, SuiteState, Usual, group};
 use crate::test_state::{Mark, TestState};
 use crate::upload::Upload;
 use casebook_model::evidence::{EpisodeEnd, EvidenceKind};
@@ -15,8 +15,9 @@ use casebook_model::id::{RunId, TestId};
 const ERRORS: f64 = 0.3;
 /// Times the usual amount of evidence from which a run is an incident.
 const FLOOD: f64 = 20.0;
-/// Times what may be usual from which a run is an incident while the usual amount is not known.
-const EARLY_FLOOD: f64 = 6.0;
+/// Share of a run's executions from which it is an incident while the usual amount is not known, if that is more: six times as
+/// many as tests of the data are flaky enough to show in one run.
+const EARLY_FLOOD: f64 = 0.018;
 
 pub(super) fn weigh<L: Lookup>(
     suite: &mut SuiteState,
@@ -87,7 +88,7 @@ fn shares(suite: &SuiteState, run: usize) -> Shares {
     let open = &suite.open[run];
     let most = |usual: &Usual| {
         if usual.is_early() {
-            (EARLY_FLOOD * early_most(open.executions)).max(FLOOD)
+            (EARLY_FLOOD * open.executions as f64).max(FLOOD)
         } else {
             FLOOD * usual.mean.max(1.0)
         }
@@ -95,11 +96,11 @@ fn shares(suite: &SuiteState, run: usize) -> Shares {
     let flood = |index: usize| f64::from(open.surprising[index]) > most(&suite.usual[index]);
     let errors = open.errors as f64 > ERRORS * open.executions as f64;
     let here = open.incident || errors || flood(group(EvidenceKind::Retry));
-    let usual = |index: usize| suite.usual[index].share(open.surprising[index], open.executions);
+    let usual = |index: usize| suite.usual[index].share(open.surprising[index]);
     // A flood between runs shows that other runs failed; it says nothing against retries in this one.
     let evidence = std::array::from_fn(|index| if here || flood(index) { 0.0 } else { usual(index) });
     let mixed = usual(group(EvidenceKind::Retry));
-    Shares { here, evidence, mixed, failing: suite.usual_failing.share(open.failing, open.executions) }
+    Shares { here, evidence, mixed, failing: suite.usual_failing.share(open.failing) }
 }
 
 /// Takes back evidence that was given before the run showed itself to bring too much.

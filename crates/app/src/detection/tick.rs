@@ -103,7 +103,7 @@ pub(super) fn advance_test(
     let health = match changed {
         Some(due) => (due.after, due.at),
         None => {
-            let since_when = stored::since(db, suite, test)?.unwrap_or(due_at);
+            let since_when = stored::stored_health(db, suite, test)?.map_or(due_at, |(_, since)| since);
             (state.health(now, since, rules), since_when)
         }
     };

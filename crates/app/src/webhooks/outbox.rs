@@ -87,6 +87,19 @@ impl Outbox {
         self.tell_of(db, happening, EventKind::ResolvedFlakyTest, happening.notify && !was_over)
     }
 
+    /// Tells of an episode whose end was told and which goes on all the same, because evidence came late that is older than
+    /// that end. Runs like [`Self::tell`].
+    ///
+    /// # Errors
+    /// The database fails.
+    pub(crate) fn tell_again(&self, db: &mut Db<'_>, happening: &Happening<'_>) -> Result<(), StorageError> {
+        let Happening { suite, test, change, notify, .. } = *happening;
+        if change.announced_at.is_none() || !events::take_back(db, suite, test, i64::from(change.number))? {
+            return Ok(());
+        }
+        self.tell_of(db, happening, EventKind::NewFlakyTest, notify)
+    }
+
     fn tell_of(
         &self,
         db: &mut Db<'_>,
