@@ -23,13 +23,15 @@ macro_rules! select {
 const INSERT: &str = "/* deliveries.insert */ insert into delivery \
      (event_id, webhook_id, body, state, most_attempts, next_attempt_at, lease_token, lease_until) \
      values ($1, $2, $3, 1, $4, $5, $6, $7) returning delivery_id";
-const WAITING: &str = "/* deliveries.waiting */ select webhook_id from delivery /*+ delivery_due */ where state = 1 and next_attempt_at <= $1 \
+const WAITING: &str = "/* deliveries.waiting */ select webhook_id, \
+     (select case when failing_since is null then 0 else 1 end from webhook where webhook.webhook_id = delivery.webhook_id) as failing \
+     from delivery /*+ delivery_due */ where state = 1 and next_attempt_at <= $1 \
      and (lease_until is null or lease_until <= $1) and not (webhook_id = any($2)) \
-     and webhook_id in (select webhook_id from webhook where paused_at is null) \
-     group by webhook_id order by min(next_attempt_at), webhook_id limit $3";
+     and webhook_id in (select webhook_id from webhook where paused_at is null and (failing_since is null or $4 = 1)) \
+     group by webhook_id order by failing, min(next_attempt_at), webhook_id limit $3";
 const NEXT_DUE: &str = "/* deliveries.next_due */ select min(case when lease_until > next_attempt_at then lease_until \
      else next_attempt_at end) from delivery /*+ delivery_due */ where state = 1 and not (webhook_id = any($1)) \
-     and webhook_id in (select webhook_id from webhook where paused_at is null)";
+     and webhook_id in (select webhook_id from webhook where paused_at is null and (failing_since is null or $2 = 1))";
 const CLAIMABLE: &str = "/* deliveries.claimable */ select delivery_id from delivery /*+ delivery_due */ where state = 1 and webhook_id = $1 \
      and next_attempt_at <= $2 and (lease_until is null or lease_until <= $2) \
      order by next_attempt_at, delivery_id limit $3 for update skip locked";
@@ -111,28 +113,46 @@ pub fn insert(db: &mut Db<'_>, delivery: &NewDelivery<'_>) -> Result<DeliveryId,
     Ok(DeliveryId(db.get(INSERT, values, |row| row.get(0))?))
 }
 
-/// Webhooks that have something due, longest waiting first, without those in `busy`; at most `most`.
+/// Webhooks for which there is room.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// Not these.
+    pub busy: Vec<WebhookId>,
+    /// Also those whose last attempt failed.
+    pub failing: bool,
+}
+
+impl Room {
+    fn busy(&self) -> Vec<i64> {
+        self.busy.iter().map(|id| id.get()).collect()
+    }
+}
+
+/// Webhooks that have something due, and whether their last attempt failed: those come last, of the others the longest
+/// waiting first; at most `most`.
 ///
 /// # Errors
 /// The database fails.
 pub fn waiting(
     db: &mut Db<'_>,
     now: Timestamp,
-    busy: &[WebhookId],
+    room: &Room,
     most: i64,
-) -> Result<Vec<WebhookId>, StorageError> {
-    let busy: Vec<i64> = busy.iter().map(|id| id.get()).collect();
-    let values = [now.as_microseconds().into(), Value::Ints(&busy), most.into()];
-    db.query(WAITING, &values, |row| Ok(WebhookId(row.get(0)?)))
+) -> Result<Vec<(WebhookId, bool)>, StorageError> {
+    let busy = room.busy();
+    let values =
+        [now.as_microseconds().into(), Value::Ints(&busy), most.into(), i64::from(room.failing).into()];
+    db.query(WAITING, &values, |row| Ok((WebhookId(row.get(0)?), row.flag(1)?)))
 }
 
-/// When something is due next, leases that end included, without the webhooks in `busy`.
+/// When something is due next, leases that end included, of webhooks for which there is room.
 ///
 /// # Errors
 /// The database fails.
-pub fn next_due(db: &mut Db<'_>, busy: &[WebhookId]) -> Result<Option<Timestamp>, StorageError> {
-    let busy: Vec<i64> = busy.iter().map(|id| id.get()).collect();
-    let found: Option<i64> = db.get(NEXT_DUE, &[Value::Ints(&busy)], |row| row.get(0))?;
+pub fn next_due(db: &mut Db<'_>, room: &Room) -> Result<Option<Timestamp>, StorageError> {
+    let busy = room.busy();
+    let values = [Value::Ints(&busy), i64::from(room.failing).into()];
+    let found: Option<i64> = db.get(NEXT_DUE, &values, |row| row.get(0))?;
     Ok(found.map(Timestamp))
 }
 

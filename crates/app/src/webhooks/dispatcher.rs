@@ -8,7 +8,7 @@ use crate::{on_waiting_thread, secrets};
 use casebook_model::id::WebhookId;
 use casebook_model::time::Timestamp;
 use casebook_model::webhook::{DeliveryAttempt, DeliveryState, EventKind};
-use casebook_storage::deliveries::{self, Claimed, LeaseToken};
+use casebook_storage::deliveries::{self, Claimed, LeaseToken, Room};
 use casebook_storage::{StorageError, webhooks};
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -19,8 +19,14 @@ use tokio::sync::{mpsc, watch};
 /// Deliveries that one server sends at a time.
 const MOST_IN_FLIGHT: usize = 32;
 
-/// Deliveries of them to one webhook: a slow receiver holds up nobody but itself.
+/// Deliveries of them to one webhook while most places are free, and the places that count as most: past them each webhook
+/// gets one at a time.
 const MOST_TO_ONE: usize = 4;
+const PLENTY: usize = 20;
+
+/// Deliveries of them to webhooks whose last attempt failed, each of which gets one at a time: however many receivers hang,
+/// there is room for the others.
+const MOST_TO_FAILING: usize = 12;
 
 /// How long a claim outlives the longest attempt. After it another server takes the delivery over.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(30);
@@ -33,37 +39,59 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Default)]
 struct Flight {
     total: usize,
-    by_webhook: HashMap<WebhookId, usize>,
+    failing: usize,
+    /// How many to each, and whether it was failing when the last began.
+    by_webhook: HashMap<WebhookId, (usize, bool)>,
+}
+
+/// A delivery being sent.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    to: WebhookId,
+    /// The last attempt to send there failed.
+    failing: bool,
 }
 
 impl Flight {
-    fn start(&mut self, webhook: WebhookId) {
+    fn start(&mut self, sent: Sent) {
         self.total += 1;
-        *self.by_webhook.entry(webhook).or_default() += 1;
+        self.failing += usize::from(sent.failing);
+        let (count, failing) = self.by_webhook.entry(sent.to).or_default();
+        *count += 1;
+        *failing = sent.failing;
     }
 
-    fn land(&mut self, webhook: WebhookId) {
+    fn land(&mut self, sent: Sent) {
         self.total -= 1;
-        if let Some(left) = self.by_webhook.get_mut(&webhook) {
+        self.failing -= usize::from(sent.failing);
+        if let Some((left, _)) = self.by_webhook.get_mut(&sent.to) {
             *left -= 1;
             if *left == 0 {
-                self.by_webhook.remove(&webhook);
+                self.by_webhook.remove(&sent.to);
             }
         }
     }
 
-    fn room_for(&self, webhook: WebhookId) -> usize {
-        let taken = self.by_webhook.get(&webhook).copied().unwrap_or(0);
-        (MOST_IN_FLIGHT - self.total).min(MOST_TO_ONE - taken)
+    fn room_for(&self, webhook: WebhookId, failing: bool) -> usize {
+        let taken = self.by_webhook.get(&webhook).map_or(0, |(count, _)| *count);
+        let at_once = match failing || self.total >= PLENTY {
+            true => 1,
+            false => MOST_TO_ONE.min(PLENTY - self.total + taken),
+        };
+        let free = if failing { MOST_TO_FAILING.saturating_sub(self.failing) } else { MOST_IN_FLIGHT };
+        (MOST_IN_FLIGHT - self.total).min(at_once.saturating_sub(taken)).min(free)
     }
 
-    fn busy(&self) -> Vec<WebhookId> {
-        self.by_webhook.keys().copied().filter(|webhook| self.room_for(*webhook) == 0).collect()
+    fn room(&self) -> Room {
+        let all = self.by_webhook.iter();
+        let full = all.filter(|(webhook, (_, failing))| self.room_for(**webhook, *failing) == 0);
+        let busy = full.map(|(webhook, _)| *webhook).collect();
+        Room { busy, failing: self.failing < MOST_TO_FAILING }
     }
 }
 
 /// Says that an attempt has ended, also when it panics.
-struct Landing(WebhookId, mpsc::UnboundedSender<WebhookId>);
+struct Landing(Sent, mpsc::UnboundedSender<Sent>);
 
 impl Drop for Landing {
     fn drop(&mut self) {
@@ -86,33 +114,27 @@ pub(crate) async fn run(webhooks: Arc<Webhooks>, mut shutdown: watch::Receiver<b
             );
             (Vec::new(), LONGEST_WAIT)
         });
-        for (claimed, token) in claimed {
-            flight.start(claimed.webhook);
-            send(Arc::clone(&webhooks), claimed, token, done.clone());
+        for Started { claimed, token, sent } in claimed {
+            flight.start(sent);
+            send(Arc::clone(&webhooks), claimed, token, Landing(sent, done.clone()));
         }
         tokio::select! {
-            Some(webhook) = landed.recv() => flight.land(webhook),
+            Some(sent) = landed.recv() => flight.land(sent),
             _ = tokio::time::timeout(wait, webhooks.outbox.due.notified()) => {}
             () = stopped(&mut shutdown) => {}
         }
-        while let Ok(webhook) = landed.try_recv() {
-            flight.land(webhook);
+        while let Ok(sent) = landed.try_recv() {
+            flight.land(sent);
         }
     }
     while flight.total > 0 {
-        let Some(webhook) = landed.recv().await else { return };
-        flight.land(webhook);
+        let Some(sent) = landed.recv().await else { return };
+        flight.land(sent);
     }
 }
 
 /// Sends on a thread of its own: it waits for the network, and must not keep those from work that wait for the database.
-fn send(
-    webhooks: Arc<Webhooks>,
-    claimed: Claimed,
-    token: LeaseToken,
-    done: mpsc::UnboundedSender<WebhookId>,
-) {
-    let landing = Landing(claimed.webhook, done);
+fn send(webhooks: Arc<Webhooks>, claimed: Claimed, token: LeaseToken, landing: Landing) {
     let work = move || {
         let _landing = landing;
         if let Err(error) = webhooks.attempt(&claimed, &token) {
@@ -130,29 +152,37 @@ fn send(
     }
 }
 
+/// A delivery that was claimed to be sent.
+struct Started {
+    claimed: Claimed,
+    token: LeaseToken,
+    sent: Sent,
+}
+
 impl Webhooks {
     /// Claims what is due as far as there is room, and says how long to wait for what is due next.
-    fn claim(&self, mut flight: Flight) -> Result<(Vec<(Claimed, LeaseToken)>, Duration), StorageError> {
+    fn claim(&self, mut flight: Flight) -> Result<(Vec<Started>, Duration), StorageError> {
         let now = self.clock.now();
         let mut all = Vec::new();
         if flight.total == MOST_IN_FLIGHT {
             return Ok((all, LONGEST_WAIT));
         }
-        let (busy, most) = (flight.busy(), MOST_IN_FLIGHT as i64);
-        for webhook in self.store.read(|db| deliveries::waiting(db, now, &busy, most))? {
-            let room = flight.room_for(webhook) as i64;
+        let (room, most) = (flight.room(), MOST_IN_FLIGHT as i64);
+        for (webhook, failing) in self.store.read(|db| deliveries::waiting(db, now, &room, most))? {
+            let room = flight.room_for(webhook, failing) as i64;
             if room == 0 {
-                break;
+                continue;
             }
             let (token, until) = self.lease(now);
             let claimed = self.store.write(|db| deliveries::claim(db, webhook, now, room, &token, until))?;
             for claimed in claimed {
-                flight.start(webhook);
-                all.push((claimed, token));
+                let sent = Sent { to: webhook, failing };
+                flight.start(sent);
+                all.push(Started { claimed, token, sent });
             }
         }
-        let busy = flight.busy();
-        let wait = match self.store.read(|db| deliveries::next_due(db, &busy))? {
+        let room = flight.room();
+        let wait = match self.store.read(|db| deliveries::next_due(db, &room))? {
             Some(_) if flight.total == MOST_IN_FLIGHT => LONGEST_WAIT,
             Some(next) => {
                 let wait = next.as_microseconds().saturating_sub(now.as_microseconds());
@@ -255,5 +285,36 @@ impl Webhooks {
             Some((DeliveryState::Delivered, _)) => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts as many to each of `webhooks` as there is room for.
+    fn fill(flight: &mut Flight, webhooks: std::ops::Range<i64>, failing: bool) -> Vec<usize> {
+        let started = webhooks.map(|id| {
+            let to = WebhookId(id);
+            let room = flight.room_for(to, failing);
+            (0..room).for_each(|_| flight.start(Sent { to, failing }));
+            room
+        });
+        started.collect()
+    }
+
+    #[test]
+    fn however_many_receivers_hang_there_is_room_for_others() {
+        let mut flight = Flight::default();
+        assert_eq!(fill(&mut flight, 0..40, true), [vec![1; 12], vec![0; 28]].concat());
+        assert!(!flight.room().failing);
+        assert_eq!(fill(&mut flight, 40..44, false), [4, 4, 1, 1]);
+        // And for those of which nothing is known yet.
+        let mut flight = Flight::default();
+        assert_eq!(fill(&mut flight, 0..10, false), [4, 4, 4, 4, 4, 1, 1, 1, 1, 1]);
+        assert_eq!(flight.room().busy.len(), 10);
+        let (to, failing) = (WebhookId(0), false);
+        (0..4).for_each(|_| flight.land(Sent { to, failing }));
+        assert_eq!((flight.total, flight.room_for(to, failing), flight.room().busy.len()), (21, 1, 9));
     }
 }
