@@ -23,7 +23,7 @@ pub struct Policy {
     pub tests: Vec<TestPolicy>,
 }
 
-/// The suite of a policy; each member is absent if it is not known.
+/// The suite of a policy; each member is null if it is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PolicySuite {
     /// The repository, as `owner/name`.
@@ -50,7 +50,7 @@ pub struct NewTests {
     pub enabled: bool,
     /// Further runs of tests that took at most 5 s, 10 s, 30 s and 5 min.
     pub runs: [u32; 4],
-    /// Where to find the known tests, or null.
+    /// Where to find the known tests: a path below the address of this server, or null.
     pub known: Option<String>,
 }
 
@@ -91,6 +91,7 @@ pub struct SetPolicy {
 
 /// What a person says of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Mark {
     /// `flaky` or `not_flaky`.
     pub mark: String,

@@ -54,6 +54,7 @@ pub struct TestDetail {
 
 /// How often to run a test when it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RerunPolicy {
     /// Runs at most, the first included.
     pub max_runs: u32,

@@ -14,9 +14,9 @@ pub struct Webhook {
     pub events: Vec<String>,
     /// When it was made.
     pub created_at: String,
-    /// Since when nothing is sent to it; absent if it is not paused.
+    /// Since when nothing is sent to it; null if it is not paused.
     pub paused_at: Option<String>,
-    /// Time of the first failed attempt since one succeeded; absent if the last one succeeded.
+    /// Time of the first failed attempt since one succeeded; null if the last one succeeded.
     pub failing_since: Option<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct Delivery {
     pub webhook_id: String,
     /// `new_flaky_test`, `resolved_flaky_test` or `test`.
     pub event: String,
-    /// The test's id; absent for a test delivery.
+    /// The test's id; null for a test delivery.
     pub test_id: Option<String>,
     /// When the event was found out.
     pub created_at: String,
@@ -72,7 +72,7 @@ pub struct Delivery {
     pub state: String,
     /// How often it was sent.
     pub attempts_count: i64,
-    /// When it is sent next; absent if it is not pending.
+    /// When it is sent next; null if it is not pending.
     pub next_attempt_at: Option<String>,
 }
 
@@ -95,9 +95,9 @@ pub struct DeliveryAttempt {
     pub number: i64,
     /// When it began.
     pub at: String,
-    /// The receiver's status; absent if it did not answer.
+    /// The receiver's status; null if it did not answer.
     pub status: Option<i64>,
-    /// Why it failed; absent if it did not.
+    /// Why it failed; null if it did not.
     pub error: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: f64,

@@ -6,7 +6,7 @@ use crate::setup::DEFAULT_SLUG;
 use casebook_model::evidence::EpisodeEnd;
 use casebook_model::id::TestId;
 use casebook_model::run::Protocol;
-use casebook_model::suite::{LONGEST_CHECK, RepositoryName, Suite, check_name, same_check};
+use casebook_model::suite::{RepositoryName, Suite, check_name, same_check};
 use casebook_model::test::Identity;
 use casebook_model::time::{DAY_US, Timestamp};
 use casebook_storage::detector::StoredEpisode;
@@ -94,16 +94,14 @@ impl App {
         .await
     }
 
-    /// Notes that a CI provider asks for the suite's check under another name too. Names that are very long are left out, and so
-    /// are those of a suite that has many.
+    /// Notes that a CI provider asks for the suite's check under another name too. Those of a suite that has many are left
+    /// out.
     ///
     /// # Errors
     /// The database fails.
     pub async fn note_alias(&self, suite: &Suite, alias: String) -> Result<(), StorageError> {
         let id = suite.id;
-        if alias.len() > LONGEST_CHECK {
-            return Ok(());
-        }
+        let alias = check_name(&alias);
         let known = alias.clone();
         if self.read(move |db| aliases::is_known(db, id, &known)).await? {
             return Ok(());
@@ -113,6 +111,18 @@ impl App {
             _ => aliases::add(db, id, &alias),
         })
         .await
+    }
+
+    /// Notes which CI provider the suite's check is of, unless that is known.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn note_provider(&self, suite: &Suite, provider: String) -> Result<(), StorageError> {
+        let id = suite.id;
+        match suite.attributes.provider {
+            Some(_) => Ok(()),
+            None => self.write(move |db| suites::set_provider(db, id, &provider)).await,
+        }
     }
 
     /// The tests of a suite that were announced as flaky and have evidence in the last 30 days, those whose episode began

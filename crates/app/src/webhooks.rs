@@ -312,7 +312,12 @@ impl Webhooks {
         let shown = self.store.write(|db| {
             let found = show(db, suite, id)?;
             webhooks::lock(db, found.delivery.webhook)?;
-            deliveries::again(db, id, now, retry_schedule::MOST_ATTEMPTS)?;
+            // A test delivery is sent once each time.
+            let attempts = match found.delivery.event {
+                EventKind::Test => 1,
+                EventKind::NewFlakyTest | EventKind::ResolvedFlakyTest => retry_schedule::MOST_ATTEMPTS,
+            };
+            deliveries::again(db, id, now, attempts)?;
             show(db, suite, id)
         })?;
         self.outbox.due.notify_one();

@@ -37,10 +37,10 @@ const CLAIMABLE: &str = "/* deliveries.claimable */ select delivery_id from deli
      order by next_attempt_at, delivery_id limit $3 for update skip locked";
 const CLAIM: &str = "/* deliveries.claim */ update delivery set lease_token = $2, lease_until = $3 where delivery_id = any($1)";
 const CLAIMED: &str = "/* deliveries.claimed */ select delivery.delivery_id, webhook.webhook_id, webhook.suite_id, webhook.url, webhook.secret, \
-     delivery.body, delivery.attempts, delivery.most_attempts, event.kind from delivery \
+     delivery.body, delivery.attempts, delivery.most_attempts, event.kind, delivery.next_attempt_at from delivery \
      join webhook on webhook.webhook_id = delivery.webhook_id join event on event.event_id = delivery.event_id \
      where delivery.delivery_id = any($1) order by delivery.next_attempt_at, delivery.delivery_id";
-const LEFT: &str = "/* deliveries.left */ select most_attempts - attempts from delivery where delivery_id = $1 and lease_token = $2 \
+const LEFT: &str = "/* deliveries.left */ select most_attempts - attempts, next_attempt_at from delivery where delivery_id = $1 and lease_token = $2 \
      for update";
 const FINISH: &str = "/* deliveries.finish */ update delivery set state = $2, next_attempt_at = $3, attempts = attempts + 1, \
      lease_token = null, lease_until = null where delivery_id = $1 returning attempts";
@@ -98,6 +98,8 @@ pub struct Claimed {
     pub most_attempts: i64,
     /// What happened.
     pub event: EventKind,
+    /// When it was due.
+    pub due: Timestamp,
 }
 
 /// Makes a delivery.
@@ -198,12 +200,14 @@ fn claimed(db: &mut Db<'_>, ids: &[i64]) -> Result<Vec<Claimed>, StorageError> {
             attempts: row.get(6)?,
             most_attempts: row.get(7)?,
             event: member(EventKind::from_code(kind), kind, "event.kind")?,
+            due: Timestamp(row.get(9)?),
         })
     })
 }
 
-/// Attempts that are left to a claimed delivery, the present one included; none if the claim was lost to somebody else. Runs
-/// inside the transaction that ends the claim.
+/// Attempts that are left to a claimed delivery, the present one included, and when it is due: later than when it was claimed
+/// if somebody asked meanwhile for it to be sent again. None if the claim was lost to somebody else. Runs inside the
+/// transaction that ends the claim.
 ///
 /// # Errors
 /// The database fails.
@@ -211,8 +215,8 @@ pub fn attempts_left(
     db: &mut Db<'_>,
     id: DeliveryId,
     token: &LeaseToken,
-) -> Result<Option<i64>, StorageError> {
-    db.find(LEFT, values![id.get(), token], |row| row.get(0))
+) -> Result<Option<(i64, Timestamp)>, StorageError> {
+    db.find(LEFT, values![id.get(), token], |row| Ok((row.get(0)?, Timestamp(row.get(1)?))))
 }
 
 /// Records an attempt, which gets its number here, and what follows from it, and ends the claim. Runs inside a transaction

@@ -34,6 +34,8 @@ const INSERT: &str = "/* suites.insert */ insert into suite (organization_id, sl
      provider, sensitivity, resolve_rule, created_at, application_name, color, emoji, oidc_policy, new_tests) \
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning suite_id";
 const INSERT_COUNTER: &str = "/* suites.insert_counter */ insert into suite_counter (suite_id) values ($1)";
+const SET_PROVIDER: &str =
+    "/* suites.set_provider */ update suite set provider = $2 where suite_id = $1 and provider is null";
 const UPDATE: &str = "/* suites.update */ update suite set name = $2, default_branch = $3, repository = $4, check_name = $5, \
      provider = $6, sensitivity = $7, resolve_rule = $8, application_name = $9, color = $10, emoji = $11, oidc_policy = $12, new_tests = $14, \
      default_branch_since = case when default_branch = $3 then default_branch_since else $13 end where suite_id = $1";
@@ -168,6 +170,15 @@ pub fn insert(
         created_at: now,
         default_branch_since: Timestamp(0),
     })
+}
+
+/// Stores the CI provider of a suite's check, unless one is known.
+///
+/// # Errors
+/// The database fails.
+pub fn set_provider(db: &mut Db<'_>, id: SuiteId, provider: &str) -> Result<(), StorageError> {
+    db.execute(SET_PROVIDER, values![id.get(), provider])?;
+    Ok(())
 }
 
 /// Stores changed attributes.

@@ -18,6 +18,8 @@ pub enum Answer {
     Redirect(String),
     /// Not at all, until the client gives up.
     Never,
+    /// With 200 after [`WebhookReceiver::release`].
+    Held,
     /// By closing the connection.
     Close,
 }
@@ -62,6 +64,7 @@ impl Received {
 struct State {
     next: VecDeque<Answer>,
     received: Vec<Received>,
+    released: bool,
     closed: bool,
 }
 
@@ -112,6 +115,15 @@ impl WebhookReceiver {
     /// Never.
     pub fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.shared.state.lock().unwrap().next.extend(answers);
+    }
+
+    /// Answers what is held.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn release(&self) {
+        self.shared.state.lock().unwrap().released = true;
+        self.shared.changed.notify_all();
     }
 
     /// Everything that has arrived.
@@ -170,9 +182,15 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     };
     shared.changed.notify_all();
     let mut stream = stream;
+    let mut say = |status: u16| {
+        write!(stream, "HTTP/1.1 {status} So\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    };
     match answer {
-        Answer::Status(status) => {
-            write!(stream, "HTTP/1.1 {status} So\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        Answer::Status(status) => say(status),
+        Answer::Held => {
+            let state = shared.state.lock().unwrap();
+            drop(shared.changed.wait_timeout_while(state, PATIENCE, |state| !state.released).unwrap());
+            say(200)
         }
         Answer::Redirect(to) => {
             write!(

@@ -125,7 +125,9 @@ fn inside_v6(address: Ipv6Addr) -> Option<&'static str> {
         [0xfe80..=0xfebf, ..] => Some("a link-local address"),
         [0xfec0..=0xfeff, ..] => Some("a private address"),
         [0xff00..=0xffff, ..] => Some("a multicast address"),
-        _ => None,
+        // All that is public so far.
+        [0x2000..=0x3fff, ..] => None,
+        _ => Some("a reserved address"),
     }
 }
 

@@ -236,12 +236,17 @@ impl Webhooks {
         let recorded = self.store.write(|db| {
             // Removed meanwhile: nobody is interested any more.
             let Some(mut webhook) = webhooks::lock(db, claimed.webhook)? else { return Ok(None) };
-            let Some(left) = deliveries::attempts_left(db, claimed.id, token)? else { return Ok(None) };
+            let Some((left, due)) = deliveries::attempts_left(db, claimed.id, token)? else {
+                return Ok(None);
+            };
             let wait = retry_schedule::wait(left - 1, chance).filter(|_| failed);
             let next = wait.map(|wait| now.plus(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)));
+            // Whoever asked for it again while it was under way gets it again, whatever came of this attempt.
+            let again = (due > claimed.due).then_some(due);
+            let next = again.or(next);
             let state = match (failed, next) {
-                (false, _) => DeliveryState::Delivered,
-                (true, Some(_)) => DeliveryState::Pending,
+                (_, Some(_)) => DeliveryState::Pending,
+                (false, None) => DeliveryState::Delivered,
                 (true, None) => DeliveryState::Failed,
             };
             deliveries::finish(db, claimed.id, state, next, &attempt)?;
@@ -279,10 +284,10 @@ impl Webhooks {
                     );
                 }
             }
-            Some((DeliveryState::Pending, _)) => {
+            Some((DeliveryState::Pending, _)) if failed => {
                 tracing::info!(delivery = id, reason, "a delivery failed and is tried again later");
             }
-            Some((DeliveryState::Delivered, _)) => {}
+            Some((DeliveryState::Pending | DeliveryState::Delivered, _)) => {}
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! `GET /api/v1/testdeck/flaky` (`aviator.md` 2).
 
-use crate::aviator::{CHECK, QUESTION, checked_suite, flake, flaky, make_flaky, now, test_cases};
+use crate::aviator::{
+    CHECK, QUESTION, checked_suite, flake, flaky, junit, make_flaky, now, send_reports, test_cases,
+};
 use crate::setup::{Suite, start, text, token};
-use casebook_testkit::{Reply, TestDatabase, Upload, both_engines};
+use casebook_testkit::{Form, Reply, TestDatabase, Upload, both_engines};
 use jiff::{SignedDuration, Timestamp, civil};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -10,6 +12,8 @@ use std::io::Write as _;
 both_engines!(
     a_flaky_test_is_listed_with_its_times,
     the_newest_episode_comes_first_and_pages_lose_nothing,
+    tests_that_are_flaky_together_are_found,
+    a_check_is_called_as_its_provider_writes_it,
     a_test_is_listed_for_thirty_days,
     what_happened_in_the_last_day_is_counted,
     a_question_may_stand_in_query_or_body,
@@ -92,8 +96,8 @@ fn the_newest_episode_comes_first_and_pages_lose_nothing(database: &TestDatabase
         let answer = flaky(&server, &suite.read_token, &question).expect(200).json();
         answer["test_cases"].as_array().unwrap().clone()
     };
-    let pages = ["1", "2", "3", "4"].map(page);
-    assert_eq!(pages.each_ref().map(Vec::len), [100, 100, 5, 0]);
+    let pages = ["1", "2", "3", "4", "4294967297", "99999999999999999999"].map(page);
+    assert_eq!(pages.each_ref().map(Vec::len), [100, 100, 5, 0, 0, 0]);
     assert_eq!(test_cases(&suite), pages[0]);
     let all: Vec<&Value> = pages.iter().flatten().collect();
     let starts: Vec<Timestamp> = all.iter().map(|test| time(test, "first_occurrence")).collect();
@@ -104,6 +108,33 @@ fn the_newest_episode_comes_first_and_pages_lose_nothing(database: &TestDatabase
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 205);
+}
+
+/// A new suite knows nothing yet of how much is usual.
+fn tests_that_are_flaky_together_are_found(database: &TestDatabase) {
+    let server = start(database);
+    let suite = checked_suite(&server, "cart");
+    for commit in ["c1", "c2"] {
+        let mut upload = Upload::new(commit).branch("main").commit(commit);
+        for number in 0..10 {
+            let name = format!("shaky {number}");
+            upload = upload.result("Cart", &name, "failed").result("Cart", &name, "passed");
+        }
+        let _ = suite.upload(&upload);
+    }
+    assert_eq!(test_cases(&suite).len(), 10);
+}
+
+fn a_check_is_called_as_its_provider_writes_it(database: &TestDatabase) {
+    let server = start(database);
+    let suite = Suite::new(&server, "cart");
+    let options = ["--repo", "repo_org/repo_name", "--check", "ci/circleci:unit-tests"];
+    let _ = server.succeed(&[&["suite", "create", &suite.name], &options[..]].concat());
+    let called = || flaky(&server, &suite.read_token, QUESTION).expect(200).json()["github_check"].clone();
+    assert_eq!(called(), json!({ "name": CHECK, "provider": "" }));
+    let report = Form::new().file("file[]", "result.xml", junit(&[("Cart", "steady", false)]));
+    let _ = send_reports(&server, &suite.upload_token, &[("Commit-Sha", "c1")], &report).expect(200);
+    assert_eq!(called(), json!({ "name": CHECK, "provider": "CircleCI" }));
 }
 
 fn a_test_is_listed_for_thirty_days(database: &TestDatabase) {
@@ -162,6 +193,9 @@ fn a_question_may_stand_in_query_or_body(database: &TestDatabase) {
         ("/api/v1/testdeck/flaky/", "application/vnd.api+json", body, 1),
         (path, "application/json", &page, 0),
         (path, "application/x-www-form-urlencoded", QUESTION, 1),
+        // curl says that it is a form, whatever it is.
+        (path, "application/x-www-form-urlencoded", body, 1),
+        (path, "application/json", &body.replace('}', r#", "more": {"than": ["asked"]}}"#), 1),
         // What is in the query wins.
         (&format!("{query}&page=1"), "application/json", &page, 1),
         (&query.replace("%20", ""), "application/json", "{}", 1),
@@ -200,7 +234,7 @@ fn wrong_questions_are_told(database: &TestDatabase) {
             assert!(error(flaky(&server, &suite.read_token, &question), 400).contains(missing));
         }
     }
-    for page in ["0", "-1", "1.5", "one", "", "99999999999999999999"] {
+    for page in ["0", "-1", "1.5", "one", "", "true"] {
         let question = format!("{QUESTION}&page={page}");
         assert!(error(flaky(&server, &suite.read_token, &question), 400).contains("page"), "{page}");
     }

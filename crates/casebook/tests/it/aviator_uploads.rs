@@ -363,7 +363,7 @@ fn jobs_with_long_names_and_without_names_keep_to_themselves(database: &TestData
     let server = start(database);
     let [upload, read] = organization_tokens(&server, "acme");
     let long = "lang-".repeat(70);
-    let jobs = ["unit", &format!("{long}1"), &format!("{long}2"), ""];
+    let jobs = ["unit", &format!("{long}1"), &format!("{long}2"), &long.repeat(4), ""];
     for job in jobs {
         let test = format!("of {} {job:.6}", job.len());
         accepted(send_reports(&server, &upload, &[("Job-Name", job)], &report(&[("Cart", &test, false)])));
@@ -371,11 +371,18 @@ fn jobs_with_long_names_and_without_names_keep_to_themselves(database: &TestData
     let suites = server.get("/v2/analytics/organizations/acme/suites?per_page=100").token(&read).send();
     // One is the organization's own.
     assert_eq!(suites.expect(200).json().as_array().map(Vec::len), Some(jobs.len() + 1));
-    for job in &jobs[..3] {
+    for job in &jobs[..4] {
         let check = format!("ci/circleci: {job}");
         let _ = flaky(&server, &read, &question("repo_org", "repo_name", &check)).expect(200);
     }
     let _ = flaky(&server, &read, &question("repo_org", "repo_name", "circleci")).expect(200);
+    // Under its other name, too.
+    let (job, workflow) = ("j".repeat(150), "w".repeat(200));
+    let github = [("Provider-Name", "github_action"), ("Job-Name", &*job), ("Workflow-Name", &*workflow)];
+    accepted(send_reports(&server, &upload, &github, &report(&[("Cart", "a", false)])));
+    for check in [&job, &format!("{workflow} / {job}")] {
+        let _ = flaky(&server, &read, &question("repo_org", "repo_name", check)).expect(200);
+    }
 }
 
 fn one_check_has_one_suite(database: &TestDatabase) {

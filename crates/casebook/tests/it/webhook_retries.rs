@@ -18,6 +18,7 @@ both_engines!(
     a_delivery_survives_a_killed_server,
     a_slow_receiver_holds_up_nobody_else,
     a_delivery_can_be_sent_again,
+    a_delivery_that_is_under_way_can_be_sent_again,
 );
 
 /// The documented waits, in seconds.
@@ -206,6 +207,22 @@ fn a_slow_receiver_holds_up_nobody_else(database: &TestDatabase) {
     }
     assert!(slow.received().len() < 32, "a few at a time");
     server.kill();
+}
+
+/// Whoever asks for it while it is under way does not ask in vain.
+fn a_delivery_that_is_under_way_can_be_sent_again(database: &TestDatabase) {
+    let (place, receiver) = (Place::new(database), WebhookReceiver::start());
+    let server = place.start(0);
+    let suite = prompt_suite(&server);
+    let _ = place.hook(&server, &receiver.url("/"), &[]);
+    receiver.answer([Answer::Held]);
+    let _ = suite.upload(&flake("shaky", 1));
+    let id = receiver.wait_for(1)[0].header("x-delivery-id").to_owned();
+    let _ = write(&suite, "POST", &format!("/deliveries/{id}/redeliver"), &json!({}), 202);
+    receiver.release();
+    let received = receiver.wait_for(2);
+    assert_eq!(received[0].body, received[1].body);
+    assert_eq!(wait_for_attempts(&suite, &id, 2)["state"], "delivered");
 }
 
 fn a_delivery_can_be_sent_again(database: &TestDatabase) {

@@ -49,10 +49,13 @@ impl Case {
         let mut case = Self::default();
         for attribute in attributes(element) {
             let (name, raw) = attribute?;
-            let value = characters::value(&raw, &mut case.repairs)?;
+            let value = match name {
+                "classname" | "name" => identity(&raw, &mut case.repairs)?,
+                _ => characters::value(&raw, &mut case.repairs)?,
+            };
             match name {
-                "classname" => case.scope = Some(one_line(value)),
-                "name" => case.name = Some(one_line(value)),
+                "classname" => case.scope = Some(value.into_owned()),
+                "name" => case.name = Some(value.into_owned()),
                 "file" if !value.is_empty() => case.file = Some(value.into_owned()),
                 "line" if !value.is_empty() => case.line = Some(value.into_owned()),
                 "time" => case.time = Time::read(&value),
@@ -224,12 +227,14 @@ pub(super) fn attributes<'a>(
     })
 }
 
-/// Line breaks in an attribute are blanks in XML. Identities obey; messages may keep their lines.
-fn one_line(value: Cow<'_, str>) -> String {
-    if value.bytes().fold(false, |found, byte| found | (byte < b' ')) {
-        return value.replace(['\n', '\t', '\r'], " ");
+/// The value of an attribute that identifies. Line breaks in an attribute are blanks in XML, unless they are written as
+/// references; messages may keep their lines all the same.
+fn identity<'a>(raw: &'a str, repairs: &mut Repairs) -> Result<Cow<'a, str>, Malformed> {
+    if !raw.bytes().fold(false, |found, byte| found | (byte < b' ')) {
+        return characters::value(raw, repairs);
     }
-    value.into_owned()
+    let flat = raw.replace("\r\n", " ").replace(['\n', '\t', '\r'], " ");
+    Ok(Cow::Owned(characters::value(&flat, repairs)?.into_owned()))
 }
 
 /// When something began. A time of the year in which computers start counting means that nobody knew.

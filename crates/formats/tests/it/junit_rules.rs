@@ -557,10 +557,12 @@ fn characters_that_xml_does_not_allow() {
 }
 
 #[test]
-fn names_are_one_line_and_messages_keep_theirs() {
+fn names_keep_line_breaks_that_were_meant_and_messages_keep_all() {
     let result = case("<testcase classname='a\tb' name='c\nd&#10;e'><failure message='f\ng'/></testcase>");
-    assert_eq!((result.scope.as_str(), result.name.as_str()), ("a b", "c d e"));
+    assert_eq!((result.scope.as_str(), result.name.as_str()), ("a b", "c d\ne"));
     assert_eq!(result.failure.unwrap().reason.as_deref(), Some("f\ng"));
+    let result = case("<testcase classname='a' name='x\r\ny&#9;z&#xD;'/>");
+    assert_eq!(result.name, "x y\tz\r");
 }
 
 #[test]

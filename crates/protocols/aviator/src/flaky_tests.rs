@@ -73,7 +73,10 @@ fn described(suite: &Suite) -> (Repository, Check) {
     let provider = attributes.provider.as_deref().map_or("", names::provider);
     (
         Repository { name: name.to_owned(), org: org.to_owned() },
-        Check { name: attributes.check.clone().unwrap_or_default(), provider: provider.to_owned() },
+        Check {
+            name: names::canonical(attributes.check.as_deref().unwrap_or("")).into_owned(),
+            provider: provider.to_owned(),
+        },
     )
 }
 

@@ -9,6 +9,12 @@ use serde_json::{Map, Value};
 /// Longest body that is read.
 const LONGEST: usize = 64 << 10;
 
+/// No list has as many pages.
+const LAST_PAGE: usize = 1 << 32;
+
+/// The members that mean something.
+const KNOWN: [&str; 6] = ["org", "repo", "github_check_name", "page", "repo_name", "job_name"];
+
 /// The members of a question by name.
 #[derive(Debug, Default)]
 pub(crate) struct Question(Vec<(String, String)>);
@@ -18,13 +24,11 @@ impl Question {
     pub(crate) async fn read(uri: &Uri, headers: &HeaderMap, body: Body) -> Result<Self, ApiError> {
         let mut members = form(uri.query().unwrap_or("").as_bytes());
         let bytes = small_body(body, LONGEST).await?;
-        // An empty body is none: clients send a content type without one.
+        // An empty body is none: clients send a content type without one, or that of a form with JSON.
         if !bytes.trim_ascii().is_empty() {
-            members.extend(if media_type(headers) == "application/x-www-form-urlencoded" {
-                form(&bytes)
-            } else {
-                object(&bytes)?
-            });
+            let is_form = media_type(headers) == "application/x-www-form-urlencoded"
+                && !bytes.trim_ascii_start().starts_with(b"{");
+            members.extend(if is_form { form(&bytes) } else { object(&bytes)? });
         }
         Ok(Self(members))
     }
@@ -43,8 +47,12 @@ impl Question {
     /// The page that is asked for, from 1.
     pub(crate) fn page(&self) -> Result<usize, ApiError> {
         let Some((_, text)) = self.0.iter().find(|(key, _)| key == "page") else { return Ok(1) };
-        let page = text.trim().parse().ok().filter(|page| (1..=1 << 32).contains(page));
-        page.ok_or_else(|| ApiError::bad_request("page must be a whole number from 1"))
+        let text = text.trim();
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A number that is too long for one is a page after the last.
+        let page = is_number.then(|| text.parse().unwrap_or(LAST_PAGE).min(LAST_PAGE));
+        page.filter(|page| *page > 0)
+            .ok_or_else(|| ApiError::bad_request("page must be a whole number from 1"))
     }
 }
 
@@ -57,6 +65,8 @@ fn object(bytes: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
             Value::String(text) => texts.push((key, text)),
             Value::Null => {}
             Value::Number(number) => texts.push((key, number.to_string())),
+            _ if !KNOWN.contains(&key.as_str()) => {}
+            _ if key == "page" => texts.push((key, String::new())),
             _ => return Err(ApiError::bad_request(format!("{key} must be a text"))),
         }
     }

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
+use casebook_app::StorageError;
 use casebook_app::access::Access;
 use casebook_app::suites::NamedSuite;
 use casebook_app::uploads::{Bundle, Context, Environment, Recorded, ReportBody};
@@ -14,7 +15,7 @@ use casebook_formats::Format;
 use casebook_http::{Bodies, Caller, Room, boundary, broken_form};
 use casebook_model::name::{Branch, Commit, Job};
 use casebook_model::run::{Protocol, RunAttributes};
-use casebook_model::suite::{RepositoryName, check_name, same_check};
+use casebook_model::suite::{RepositoryName, Suite, check_name, same_check};
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
 
@@ -54,7 +55,7 @@ pub(crate) async fn create(
     let (files, _room) = receive(&state.bodies, &caller.headers, body).await?;
     let JobHeaders { environment, alias } = job;
     let destination = state.app.destination(&access, environment.named.clone()).await?;
-    let check = environment.named.check.clone();
+    let NamedSuite { check, provider, .. } = environment.named.clone();
     let context = Context {
         protocol: Protocol::Aviator,
         branches: access.branches,
@@ -63,12 +64,12 @@ pub(crate) async fn create(
     };
     let bundle = Bundle { destination, context, files, most_unpacked: state.bodies.most_unpacked() };
     let recorded = state.app.submit_files(bundle).await?;
-    if let (Some(alias), Some(check), Some(first)) = (alias, check, recorded.first())
+    if let (Some(check), Some(first)) = (check, recorded.first())
         && first.suite.attributes.check.as_deref().is_some_and(|own| same_check(own, &check_name(&check)))
-        && let Err(error) = state.app.note_alias(&first.suite, alias).await
+        && let Err(error) = note_names(&state, &first.suite, alias, provider).await
     {
         // The results are stored; they can be asked for under their own name.
-        tracing::warn!(error = &error as &dyn std::error::Error, "another name of a check was not noted");
+        tracing::warn!(error = &error as &dyn std::error::Error, "names of a check were not noted");
     }
     Ok(Json(Answer {
         status: 200,
@@ -76,6 +77,22 @@ pub(crate) async fn create(
         message: "Artifact uploaded successfully.",
         problems: problems(&recorded),
     }))
+}
+
+/// Notes how the check is called, as far as its suite does not know that yet.
+async fn note_names(
+    state: &State,
+    suite: &Suite,
+    alias: Option<String>,
+    provider: Option<String>,
+) -> Result<(), StorageError> {
+    if let Some(provider) = provider {
+        state.app.note_provider(suite, provider).await?;
+    }
+    match alias {
+        Some(alias) => state.app.note_alias(suite, alias).await,
+        None => Ok(()),
+    }
 }
 
 /// The access of the request and what its headers say, if it may send results.
@@ -95,11 +112,11 @@ struct JobHeaders {
 impl JobHeaders {
     fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
         // A variable that is not set arrives as an empty value.
-        let find = |name: &str| {
-            let value = headers.get(name)?.as_bytes();
-            let text: String = String::from_utf8_lossy(value).trim().chars().take(LONGEST).collect();
+        let whole = |name: &str| {
+            let text = String::from_utf8_lossy(headers.get(name)?.as_bytes()).trim().to_owned();
             (!text.is_empty()).then_some(text)
         };
+        let find = |name: &str| whole(name).map(|text| text.chars().take(LONGEST).collect::<String>());
         let required = |name: &str| {
             find(name).ok_or_else(|| ApiError::bad_request(format!("the header {name} is missing or empty")))
         };
@@ -110,8 +127,10 @@ impl JobHeaders {
             let message = "the header Repo-Url names no repository: send the address that is cloned";
             return Err(ApiError::bad_request(message));
         }
-        let (job, workflow) = (find("Job-Name"), find("Workflow-Name"));
+        // What a check is asked for by is not cut.
+        let (job, workflow) = (whole("Job-Name"), whole("Workflow-Name"));
         let CheckName { name: check, alias } = names::check(&provider, job.as_deref(), workflow.as_deref());
+        let job = find("Job-Name");
         let build = find("Build-ID").or_else(|| find("Build-URL")).unwrap_or_else(|| commit.clone());
         let status = find("Build-Status").map(|status| ("build.status".to_owned(), status));
         let environment = Environment {

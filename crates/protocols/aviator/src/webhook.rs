@@ -5,6 +5,7 @@ use casebook_app::webhooks::Announcement;
 use casebook_model::suite::Suite;
 use casebook_model::webhook::EventKind;
 use serde::Serialize;
+use std::borrow::Cow;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -59,7 +60,7 @@ pub fn render(announcement: &Announcement) -> Vec<u8> {
         action,
         repository: Repository { name: repository, org },
         test_suite: TestSuite {
-            name: check(suite),
+            name: &check(suite),
             provider: suite.attributes.provider.as_deref().map_or("", names::provider),
         },
         test_case: TestCase {
@@ -82,8 +83,8 @@ fn repository(suite: &Suite) -> (&str, &str) {
 }
 
 /// The suite's check; its slug if it is not known.
-fn check(suite: &Suite) -> &str {
-    suite.attributes.check.as_deref().unwrap_or(suite.slug.as_str())
+fn check(suite: &Suite) -> Cow<'_, str> {
+    suite.attributes.check.as_deref().map_or_else(|| suite.slug.as_str().into(), names::canonical)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{readable_suite, writable_suite};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use casebook_api::{
@@ -85,18 +85,22 @@ pub(crate) async fn find(
         None => empty(PolicySuite { repo: wanted.repo, check: wanted.check, url: None }),
     };
     let body = serde_json::to_vec(&policy).map_err(ApiError::Unwritable)?;
-    Ok(unless_known(&headers, "application/json", body.into()))
+    Ok(unless_known(&headers, "application/json", body.into()).await)
 }
 
-/// The answer, or without its body if the caller has it already.
-fn unless_known(caller: &HeaderMap, form: &'static str, body: Bytes) -> Response {
+/// The answer, packed for callers that can unpack it, or without its body if the caller has it already.
+async fn unless_known(caller: &HeaderMap, form: &'static str, body: Bytes) -> Response {
     let tag = format!("\"{}\"", hex(&digest(&body)));
     // Who reads this may send packed bodies.
-    let headers = [(ETAG, tag.as_str()), (ACCEPT_ENCODING, "gzip")];
+    let headers = [(ETAG, tag.as_str()), (ACCEPT_ENCODING, "gzip"), (VARY, "accept-encoding")];
     if matches(caller, &tag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    (headers, [(CONTENT_TYPE, form)], body).into_response()
+    let form = [(CONTENT_TYPE, form)];
+    match casebook_http::packed(caller, &body).await {
+        Some(packed) => (headers, form, [(CONTENT_ENCODING, "gzip")], packed).into_response(),
+        None => (headers, form, body).into_response(),
+    }
 }
 
 /// Where the tests are that the suite knows. The number changes the answer that holds this, so that whoever keeps both does not
@@ -136,7 +140,7 @@ pub(crate) async fn find_known(
         Some(suite) => app.known_tests(suite.id).await?.lines,
         None => Bytes::new(),
     };
-    Ok(unless_known(&caller.headers, "text/plain; charset=utf-8", lines))
+    Ok(unless_known(&caller.headers, "text/plain; charset=utf-8", lines).await)
 }
 
 /// The suite that results of this run will go to; none if there is none yet.
@@ -144,7 +148,10 @@ async fn suite_of(app: &Arc<App>, access: &Access, wanted: &Wanted) -> Result<Op
     if let Some(suite) = app.only_suite(access).await? {
         return Ok(Some(suite));
     }
-    match (wanted.repo.as_deref(), wanted.check.as_deref()) {
+    // A variable that is not set arrives as an empty value.
+    let [repository, check] =
+        [&wanted.repo, &wanted.check].map(|name| name.as_deref().filter(|name| !name.is_empty()));
+    match (repository, check) {
         (None, None) => match app.home_suite(access).await {
             Err(Denied::NoDefaultSuite) => Ok(None),
             found => Ok(Some(found?)),
