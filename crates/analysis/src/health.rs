@@ -256,6 +256,12 @@ impl TestState {
             || sum >= FLAGS && changes >= 2
     }
 
+    /// Whether the evidence of an episode that was announced would announce it now.
+    pub(crate) fn still_flags(&self, episode: &Episode, rules: Rules) -> bool {
+        let of_episode = |mark: &&Mark| mark.at >= episode.opened_at;
+        self.evidence.iter().filter(of_episode).any(|mark| self.flags(*mark, episode.last_at, rules))
+    }
+
     /// Whether it is known to be flaky at `at`: announced and not ended.
     pub(crate) fn is_announced(&self, at: Timestamp, since: u64, rules: Rules) -> bool {
         let open = |episode: &Episode| {

@@ -90,7 +90,7 @@ pub struct Episode {
     pub last_evidence_at: String,
     /// When it ended; absent while it goes on.
     pub ended_at: Option<String>,
-    /// `resolved`, `dismissed` or `lapsed`.
+    /// `resolved`, `dismissed`, `lapsed` or `retracted`.
     pub ended_by: Option<String>,
 }
 

@@ -126,7 +126,8 @@ impl App {
     }
 
     /// The tests of a suite that were announced as flaky and have evidence in the last 30 days, those whose episode began
-    /// last first: `limit` of them after the first `offset`. Tests that a person said are not flaky are left out.
+    /// last first: `limit` of them after the first `offset`. Tests that a person said are not flaky are left
+    /// out, and those whose evidence was taken back.
     ///
     /// # Errors
     /// The database fails.
@@ -142,7 +143,11 @@ impl App {
             let mut listed: Vec<(TestId, StoredEpisode)> =
                 detector::recent_episodes(db, suite.id, since, true)?
                     .into_iter()
-                    .filter(|(_, episode)| episode.ended.is_none_or(|(_, how)| how != EpisodeEnd::Dismissed))
+                    .filter(|(_, episode)| {
+                        let was_none =
+                            |(_, how)| matches!(how, EpisodeEnd::Dismissed | EpisodeEnd::Retracted);
+                        !episode.ended.is_some_and(was_none)
+                    })
                     .collect();
             listed.sort_by_key(|(test, episode)| std::cmp::Reverse((episode.opened_at, *test)));
             let page: Vec<_> = listed.into_iter().skip(offset).take(limit).collect();

@@ -47,6 +47,8 @@ closed_set! {
         Dismissed = 2, "dismissed";
         /// It was never announced, and nothing more came.
         Lapsed = 3, "lapsed";
+        /// It was announced, and then its evidence turned out to be an incident's.
+        Retracted = 4, "retracted";
     }
 }
 

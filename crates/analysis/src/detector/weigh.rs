@@ -2,14 +2,15 @@
 
 use super::observe::Candidate;
 use super::{EvidenceChange, LIGHTEST, Step, Touched, settle};
-use crate::health::Rules;
+use crate::health::{EpisodeChange, Rules};
 use crate::judgement::{self, RunShare};
 use crate::lookup::{Lookup, Passes};
 use crate::suite_state::{GROUPS, MOST_FULL, OpenRun, SuiteState, Usual, group};
-use crate::test_state::{Mark, TestState};
+use crate::test_state::{Episode, Mark, TestState};
 use crate::upload::Upload;
 use casebook_model::evidence::{EpisodeEnd, EvidenceKind};
 use casebook_model::id::{RunId, TestId};
+use casebook_model::time::Timestamp;
 
 /// Share of executions that ended in error from which a run is an incident.
 const ERRORS: f64 = 0.3;
@@ -18,6 +19,9 @@ const FLOOD: f64 = 20.0;
 /// Share of a run's executions from which it is an incident while the usual amount is not known, if that is more: six times as
 /// many as tests of the data are flaky enough to show in one run.
 const EARLY_FLOOD: f64 = 0.018;
+
+/// Share of its weight below which evidence that was given before is taken back.
+const LOST: f64 = 0.5;
 
 pub(super) fn weigh<L: Lookup>(
     suite: &mut SuiteState,
@@ -115,7 +119,7 @@ fn revise<L: Lookup>(
     lookup: &mut L,
     step: &mut Step,
 ) -> Result<(), L::Error> {
-    let lost = |kind: EvidenceKind| shares.evidence[group(kind)] < 1.0;
+    let lost = |kind: EvidenceKind| shares.evidence[group(kind)] < LOST;
     let (revised, full): (Vec<_>, Vec<_>) =
         suite.open[run].full.iter().copied().partition(|(_, _, kind)| lost(*kind));
     suite.open[run].full = full;
@@ -135,35 +139,42 @@ fn revise<L: Lookup>(
     }
     for (test, failed_run, kind) in revised {
         if let Ok(index) = touched.binary_search_by_key(&test, |touched| touched.test) {
-            take_back(&mut touched[index], failed_run, kind, step);
+            take_back(&mut touched[index], failed_run, kind, rules, step);
         }
     }
     Ok(())
 }
 
 /// Takes a piece of evidence back: whatever share of its weight the crowd leaves is too little to keep.
-fn take_back(test: &mut Touched<'_>, run: RunId, kind: EvidenceKind, step: &mut Step) {
+fn take_back(test: &mut Touched<'_>, run: RunId, kind: EvidenceKind, rules: Rules, step: &mut Step) {
     let state = &mut test.state;
     let Some(index) = state.evidence.iter().position(|mark| (mark.run, mark.kind) == (run, kind)) else {
         return;
     };
     let mark = Mark { weight: 0.0, ..state.evidence.remove(index) };
-    withdraw(test, &mark);
+    withdraw(test, &mark, rules);
     step.evidence.push(change(test.test, &mark));
 }
 
-/// Ends an episode that nobody was told about and that has nothing left to stand on.
-fn withdraw(test: &mut Touched<'_>, mark: &Mark) {
+/// Ends the episode that has nothing left to stand on. What is left of one that was announced opens a new one.
+fn withdraw(test: &mut Touched<'_>, mark: &Mark, rules: Rules) {
     let state = &mut test.state;
     let Some(episode) = state.episode else { return };
-    let left: Vec<&Mark> = state.evidence.iter().filter(|left| left.at >= episode.opened_at).collect();
-    if episode.announced_at.is_some() {
+    let left: Vec<Timestamp> =
+        state.evidence.iter().map(|left| left.at).filter(|at| *at >= episode.opened_at).collect();
+    let is_announced = episode.announced_at.is_some();
+    let stands = if is_announced { state.still_flags(&episode, rules) } else { !left.is_empty() };
+    if stands {
         return;
     }
-    if left.is_empty() {
-        let ended = state.change(&episode, Some((mark.at, EpisodeEnd::Lapsed)));
-        state.episode = None;
-        test.episodes.push(ended);
+    let how = if is_announced { EpisodeEnd::Retracted } else { EpisodeEnd::Lapsed };
+    test.episodes.push(state.change(&episode, Some((mark.at, how))));
+    state.episode = None;
+    if let (Some(opened_at), Some(last_at)) = (left.iter().min(), left.iter().max()) {
+        state.episodes += 1;
+        let rest = Episode { opened_at: *opened_at, announced_at: None, last_at: *last_at, ..episode };
+        state.episode = Some(rest);
+        test.episodes.push(EpisodeChange { opened_now: true, ..state.change(&rest, None) });
     }
 }
 

@@ -207,6 +207,29 @@ fn evidence_given_before_an_incident_showed_is_withdrawn() {
 }
 
 #[test]
+fn an_announcement_that_rests_on_an_incident_is_retracted() {
+    let mut project = Project::new();
+    project.calm(0, 40, 0..200);
+    let _ = project.fold(on_change(999, "x", hour(41)).failed(0).passed(0));
+    let announced = project.fold(on_change(1000, "a", hour(42)).failed(0).passed(0));
+    assert!(announced.tests[0].episodes[0].announced_now);
+    let mut ended = Vec::new();
+    for test in 1..100 {
+        let step = project.fold(on_change(1000, "a", hour(42)).failed(test).passed(test));
+        ended.extend(
+            step.tests.into_iter().filter(|test| test.test.get() == 0).flat_map(|test| test.episodes),
+        );
+    }
+    let told: Vec<_> = ended.iter().map(|change| (change.number, change.opened_at, change.ended)).collect();
+    let retracted = Some((hour(42), EpisodeEnd::Retracted));
+    assert_eq!(told, [(1, hour(41), retracted), (2, hour(41), None)]);
+    // What it had shown before still counts.
+    assert_eq!(project.health(0, hour(42)), Some(Health::Suspect));
+    let again = project.fold(on_change(1001, "b", hour(43)).failed(0).passed(0));
+    assert!(again.tests[0].episodes[0].announced_now);
+}
+
+#[test]
 fn late_results_count_with_their_own_time() {
     let mut project = flaky_at_hour_101();
     let _ = project.fold(on_change(3000, "late", hour(60)).failed(1).passed(1));
