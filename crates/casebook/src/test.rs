@@ -19,7 +19,7 @@ pub(crate) struct TestCommand {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Say that a test is flaky: it is announced at once
+    /// Say that a test is flaky: it is announced at once, to webhooks within a minute
     MarkFlaky(MarkArguments),
     /// Say that a test is not flaky: its episode ends, and what was observed until now counts no more
     MarkNotFlaky(MarkArguments),

@@ -2,6 +2,7 @@
 
 mod api;
 mod client_address;
+mod early_errors;
 mod fallback;
 mod health;
 mod observe;
@@ -12,6 +13,7 @@ use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use casebook_app::App;
 use casebook_http::Bodies;
+use early_errors::Explaining;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -104,8 +106,8 @@ pub async fn serve(
             axum::serve(listener, router).with_graceful_shutdown(until(stopped.clone())).into_future(),
         )
     });
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
+    let listener = Explaining(listener).tap_io(|stream| {
+        if let Err(error) = stream.inner.set_nodelay(true) {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection keeps its delay");
         }
     });

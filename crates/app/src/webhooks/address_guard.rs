@@ -28,7 +28,7 @@ pub enum Refused {
     Unresolved(String),
     /// It is in the operator's own network.
     #[error(
-        "{host} is {address}, {what}: such addresses take webhooks only from a server started with --allow-private-webhooks"
+        "{host} is {address}, {what}: webhooks lead there only with --allow-private-webhooks, for the server and for commands"
     )]
     Inside {
         /// The host as it was given.

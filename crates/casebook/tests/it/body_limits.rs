@@ -19,6 +19,7 @@ both_engines!(
     every_format_has_at_most_five_thousand_results,
     hostile_names_come_back_as_they_were,
     heavy_reports_go_through_a_file,
+    what_is_no_request_is_answered_in_json,
 );
 
 const MIB: usize = 1 << 20;
@@ -382,4 +383,24 @@ fn heavy_reports_go_through_a_file(database: &TestDatabase) {
     let again = send(&suite, &Form::content_type(), "gzip", gzip(&form)).expect(202).json();
     assert_eq!((&again["queued"], &again["skipped"]), (&json!(0), &json!(5_000)));
     assert_eq!(again["run_id"], answer["run_id"]);
+}
+
+/// No handler sees these requests.
+fn what_is_no_request_is_answered_in_json(database: &TestDatabase) {
+    let server = start(database);
+    let long = "x".repeat(70_000);
+    let many: String = (0..200).map(|number| format!("x-{number}: y\r\n")).collect();
+    for (target, headers, status) in [
+        (format!("/api/v1/flaky-tests?job_name={long}"), "", 414),
+        ("/api/v1/flaky-tests".to_owned(), many.as_str(), 431),
+        ("/api/v1/flaky-tests?job_name=ci/circleci: x".to_owned(), "", 400),
+        ("/api/v1/flaky-tests".to_owned(), "Content-Length: x\r\n", 400),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
+        let reply = exchange(server.address(), request.as_bytes()).expect(status);
+        assert_eq!(reply.header("content-type"), Some("application/json"), "{status}");
+        let body = reply.json();
+        assert!(body["error"].is_string() && body["error"] == body["message"], "{body}");
+    }
+    assert_eq!(server.get("/healthz").send().status, 200);
 }
