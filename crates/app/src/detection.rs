@@ -247,7 +247,8 @@ fn store_test(
     let stored = if before == after { stored::stored_health(db, suite, *test)? } else { None };
     let was = stored.map_or(*before, |(health, _)| health);
     let goes_on = episodes.last().is_some_and(|episode| episode.ended.is_none() && !is_told(episode));
-    let reopened = goes_on && matches!(was, Health::New | Health::Healthy | Health::Resolved);
+    let doubted = |health| !matches!(health, Health::New | Health::Healthy | Health::Resolved);
+    let reopened = goes_on && !doubted(was) && doubted(*after);
     let before = if reopened { was } else { *before };
     let since = stored.filter(|_| before == *after).map_or(at, |(_, since)| since);
     stored::put_state(db, suite, *test, (*after, since), *due_at, body)?;
