@@ -3,6 +3,7 @@
 use crate::id::{OrganizationId, SuiteId};
 use crate::time::Timestamp;
 use crate::{closed_set, key};
+use std::borrow::Cow;
 
 /// The name of an organization or suite in addresses: 1 to 100 letters, digits, `.`, `_` or `-`, beginning with a letter
 /// or digit.
@@ -177,10 +178,21 @@ pub fn check_name(text: &str) -> String {
     format!("{head}...{}", digest.get(..16).unwrap_or(&digest))
 }
 
+/// What the names of CircleCI's checks begin with.
+const CIRCLE: &str = "ci/circleci:";
+
+/// The name of a check as its provider writes it (`aviator.md` 2.2).
+#[must_use]
+pub fn canonical_check(check: &str) -> Cow<'_, str> {
+    match check.strip_prefix(CIRCLE) {
+        Some(job) if !job.starts_with(' ') => Cow::Owned(format!("{CIRCLE} {}", job.trim_start())),
+        _ => Cow::Borrowed(check),
+    }
+}
+
 /// Whether two names are one check: CircleCI and its clients disagree about a blank after the colon (`aviator.md` 4.3).
 #[must_use]
 pub fn same_check(one: &str, other: &str) -> bool {
-    const CIRCLE: &str = "ci/circleci:";
     one == other
         || matches!(
             (one.strip_prefix(CIRCLE), other.strip_prefix(CIRCLE)),
@@ -336,6 +348,13 @@ mod tests {
     fn a_blank_after_the_colon_makes_no_other_check() {
         assert!(same_check("ci/circleci: unit-tests", "ci/circleci:unit-tests"));
         assert!(same_check("build", "build"));
+        for (check, written) in [
+            ("ci/circleci:unit", "ci/circleci: unit"),
+            ("ci/circleci: unit", "ci/circleci: unit"),
+            ("buildkite/x", "buildkite/x"),
+        ] {
+            assert_eq!(canonical_check(check), written);
+        }
         for (one, other) in
             [("ci/circleci: a", "ci/circleci: b"), ("buildkite: a", "buildkite:a"), ("a", "A")]
         {

@@ -7,6 +7,7 @@ mod buildkite_json;
 mod junit_producers;
 mod junit_rules;
 mod junit_samples;
+mod junit_text;
 mod native;
 mod redaction;
 mod robustness;

@@ -9,7 +9,7 @@ use axum::extract;
 use axum::http::Uri;
 use casebook_app::checks::FlakyTest;
 use casebook_http::Caller;
-use casebook_model::suite::{RepositoryName, Suite};
+use casebook_model::suite::{RepositoryName, Suite, canonical_check};
 use serde::Serialize;
 
 /// Tests on a page; a client reads on until it gets fewer.
@@ -74,7 +74,7 @@ fn described(suite: &Suite) -> (Repository, Check) {
     (
         Repository { name: name.to_owned(), org: org.to_owned() },
         Check {
-            name: names::canonical(attributes.check.as_deref().unwrap_or("")).into_owned(),
+            name: canonical_check(attributes.check.as_deref().unwrap_or("")).into_owned(),
             provider: provider.to_owned(),
         },
     )

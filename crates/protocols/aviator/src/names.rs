@@ -1,7 +1,5 @@
 //! How CI providers call themselves and their checks (`aviator.md` 3.3).
 
-use std::borrow::Cow;
-
 /// A check as a provider names it on commits.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CheckName {
@@ -23,15 +21,6 @@ pub(crate) fn check(provider: &str, job: Option<&str>, workflow: Option<&str>) -
         }
         (provider, None, _) => plain(provider.to_owned()),
         (other, Some(job), _) => plain(format!("{other}/{job}")),
-    }
-}
-
-/// The name of a check as its provider writes it (`aviator.md` 2.2): the plugin leaves a blank out.
-pub(crate) fn canonical(check: &str) -> Cow<'_, str> {
-    const CIRCLE: &str = "ci/circleci:";
-    match check.strip_prefix(CIRCLE) {
-        Some(job) if !job.starts_with(' ') => Cow::Owned(format!("{CIRCLE} {}", job.trim_start())),
-        _ => Cow::Borrowed(check),
     }
 }
 
@@ -57,13 +46,6 @@ mod tests {
         assert_eq!(name("jenkins", Some("nightly"), Some("x")), "jenkins/nightly");
         let github = check("github_action", Some("build"), Some("CI"));
         assert_eq!((github.name.as_str(), github.alias.as_deref()), ("build", Some("CI / build")));
-        for (stored, written) in [
-            ("ci/circleci:unit", "ci/circleci: unit"),
-            ("ci/circleci: unit", "ci/circleci: unit"),
-            ("buildkite/x", "buildkite/x"),
-        ] {
-            assert_eq!(canonical(stored), written);
-        }
         for provider in ["circleci", "github_action", "buildkite", "x"] {
             assert_eq!(name(provider, None, None), provider);
         }

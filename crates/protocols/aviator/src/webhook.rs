@@ -2,7 +2,7 @@
 
 use crate::{names, time};
 use casebook_app::webhooks::Announcement;
-use casebook_model::suite::Suite;
+use casebook_model::suite::{Suite, canonical_check};
 use casebook_model::webhook::EventKind;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -84,7 +84,7 @@ fn repository(suite: &Suite) -> (&str, &str) {
 
 /// The suite's check; its slug if it is not known.
 fn check(suite: &Suite) -> Cow<'_, str> {
-    suite.attributes.check.as_deref().map_or_else(|| suite.slug.as_str().into(), names::canonical)
+    suite.attributes.check.as_deref().map_or_else(|| suite.slug.as_str().into(), canonical_check)
 }
 
 #[cfg(test)]
